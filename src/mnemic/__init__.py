@@ -1,0 +1,5 @@
+"""Mnemic: a durable, explainable, measurable memory for AI agents and models."""
+
+from mnemic._version import __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,1 @@
+"""Readers of other people's files: each turns one format into messages, streaming."""

@@ -1,0 +1,1 @@
+"""What systems are made of: small pure functions to fuse, rank, pack and recognise."""

@@ -1,0 +1,1 @@
+"""The log and the records: one contract, and SQLite behind it."""

@@ -1,0 +1,1 @@
+"""Memory designs, one file each, and the registry of them."""
