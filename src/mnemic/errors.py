@@ -1,34 +1,34 @@
 """Every error Mnemic raises on purpose. Each message says what was asked, what is so, and what to do.
 
-    MnemicError
-    ├── InvalidInput (ValueError)      refused at the door; nothing was written
-    │   ├── InvalidEpisode             text, role, parts, metadata or id that cannot be kept faithfully
-    │   ├── InvalidScope               a scope path that is not one
-    │   ├── InvalidTime                a time that cannot be understood
-    │   ├── InvalidFilter              a filter in neither dialect
-    │   └── ParameterError             any other argument out of its range
-    ├── NotFound (LookupError)
-    │   ├── EpisodeNotFound
-    │   ├── ScopeNotFound
-    │   └── SystemNotFound
-    ├── Conflict
-    │   ├── IdConflict                 an id that already names other content
-    │   └── EditConflict               the episode changed since it was read
-    ├── StoreError
-    │   ├── StoreBusy                  another writer held the store for too long
-    │   ├── StoreFull                  the disk is full
-    │   ├── StoreReadOnly              the file or the handle cannot be written
-    │   ├── StoreCorrupt               the database file is damaged
-    │   ├── NotAStore                  the file is something else
-    │   ├── StoreTooNew                a newer Mnemic wrote it
-    │   └── StoreClosed
-    ├── EmbedderError
-    │   ├── EmbedderMismatch           the store holds vectors of another embedder
-    │   ├── EmbedderUnavailable        an endpoint that does not answer
-    │   ├── WeightsMissing
-    │   └── WeightsDamaged
-    ├── DependencyMissing (ImportError) an optional package, with the command that installs it
-    └── FormatError                    a file to import that is not in the format that was named
+MnemicError
+├── InvalidInput (ValueError)      refused at the door; nothing was written
+│   ├── InvalidEpisode             text, role, parts, metadata or id that cannot be kept faithfully
+│   ├── InvalidScope               a scope path that is not one
+│   ├── InvalidTime                a time that cannot be understood
+│   ├── InvalidFilter              a filter in neither dialect
+│   └── ParameterError             any other argument out of its range
+├── NotFound (LookupError)
+│   ├── EpisodeNotFound
+│   ├── ScopeNotFound
+│   └── SystemNotFound
+├── Conflict
+│   ├── IdConflict                 an id that already names other content
+│   └── EditConflict               the episode changed since it was read
+├── StoreError
+│   ├── StoreBusy                  another writer held the store for too long
+│   ├── StoreFull                  the disk is full
+│   ├── StoreReadOnly              the file or the handle cannot be written
+│   ├── StoreCorrupt               the database file is damaged
+│   ├── NotAStore                  the file is something else
+│   ├── StoreTooNew                a newer Mnemic wrote it
+│   └── StoreClosed
+├── EmbedderError
+│   ├── EmbedderMismatch           the store holds vectors of another embedder
+│   ├── EmbedderUnavailable        an endpoint that does not answer
+│   ├── WeightsMissing
+│   └── WeightsDamaged
+├── DependencyMissing (ImportError) an optional package, with the command that installs it
+└── FormatError                    a file to import that is not in the format that was named
 """
 
 

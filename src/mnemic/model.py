@@ -18,8 +18,9 @@ from typing import Any, Literal
 from mnemic.errors import InvalidScope
 
 MAX_SCOPE_LENGTH = 1000
-OBSERVED, ECHO = "observed", "echo"
 Origin = Literal["observed", "echo"]
+OBSERVED: Origin = "observed"
+ECHO: Origin = "echo"
 
 
 def check_scope(path: str) -> str:
@@ -57,7 +58,7 @@ _last_id = 0
 
 
 def new_id() -> str:
-    """A fresh UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits; ordered by time, also within one process."""
+    """A fresh UUIDv7 (RFC 9562): milliseconds, then random bits; ordered by time, also within one process."""
     global _last_id
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
@@ -253,7 +254,11 @@ class Hit:
         if self.duplicates:
             values["duplicates"] = list(self.duplicates)
         values["score_details"] = {
-            reason.signal: {"value": round(reason.value, 4), "weight": round(reason.weight, 4), "note": reason.note}
+            reason.signal: {
+                "value": round(reason.value, 4),
+                "weight": round(reason.weight, 4),
+                "note": reason.note,
+            }
             for reason in self.reasons
         }
         return values

@@ -1,0 +1,265 @@
+"""What every store promises; SQLite keeps the promise in one file, a server store keeps it for many machines.
+
+A store holds the log (episodes with their terms and vectors), what systems made of it (records, links, cursors) and
+nothing that could be derived again. It never reads the clock, never embeds and never ranks: times, terms and vectors
+come in with the episodes.
+
+Promises, each of which `tests/store/` checks for every implementation:
+
+- `append` is atomic and durable when it returns; positions (`seq`) grow in the order of commit, are never used
+  twice, and no reader ever sees a later one without the earlier ones.
+- An id that is sent again with the same content changes nothing; with other content it is an IdConflict.
+- `remove` and `RecordStore.apply` are each one transaction.
+- What is removed leaves no bytes behind in the store's files once `scrub` has returned True.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnemic.model import Episode, Link, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An episode on its way into the log, with what the indexes need."""
+
+    episode: Episode
+    terms: str  # normalised terms joined by single spaces, repeats kept
+    content_hash: int  # signed 64 bits of the normalised text: the same thing said again has the same one
+    vector: memoryview | bytes | None = None  # float16, little-endian; None while it waits for its embedding
+    is_client_id: bool = False  # the id came from the caller, so it may have been seen before
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where the entries of one `append` stand in the log, in the order given."""
+
+    seqs: tuple[int, ...]
+    is_new: tuple[bool, ...]  # False where a retry found its episode already there
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRows:
+    """What the indexes of some scopes are built from: one entry per episode, in log order. All lists have equal length."""
+
+    seqs: NDArray[np.int64]
+    occurred_at: NDArray[np.int64]  # microseconds since 1970 UTC
+    recorded_at: NDArray[np.int64]
+    content_hashes: NDArray[np.int64]
+    sessions: list[str | None]
+    actors: list[str | None]
+    roles: list[str]
+    is_echo: NDArray[np.bool_]
+    superseded: list[tuple[int, int]]  # (seq of the old, seq of the new) where the new is among these
+    terms: list[str]
+    vectors: NDArray[np.float16]  # [n, dim]; zeros where the embedding is still missing
+    has_vector: NDArray[np.bool_]
+    scope_ids: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a system wants written: put replaces by id, drop names ids that go."""
+
+    put_records: tuple[Record, ...] = ()
+    drop_records: tuple[str, ...] = ()
+    put_links: tuple[Link, ...] = ()
+    drop_links: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.put_records or self.drop_records or self.put_links or self.drop_links)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What one `remove` took away."""
+
+    episodes: int
+    records: int = 0
+    links: int = 0
+    answers: int = 0  # cached model answers that had seen the removed text
+    rebuilt_systems: tuple[str, ...] = ()  # systems whose records of the scope start again from what is left
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Background work that could not be done, kept until it is."""
+
+    scope: str
+    system: str
+    step: str
+    error: str
+    attempts: int
+    first_at: datetime
+    last_at: datetime
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RecordStore(Protocol):
+    """Records, links, cursors and failures of memory systems."""
+
+    def cursor(self, system: str, scope: str) -> int:
+        """The seq up to which the system has observed the scope's log; 0 at the start."""
+        ...
+
+    def apply(self, system: str, scope: str, changes: Changes, *, cursor_from: int, cursor_to: int) -> bool:
+        """Write changes and move the cursor in one transaction; False, and nothing written, when another got there first."""
+        ...
+
+    def records(self, system: str, scope: str, ids: Sequence[str] | None = None) -> list[Record]:
+        """The system's records in the scope, all or by id, ordered by recorded_at, then id."""
+        ...
+
+    def links(self, system: str, scope: str) -> list[Link]:
+        """The system's links in the scope, ordered by recorded_at, then id."""
+        ...
+
+    def reset(self, system: str, scope: str | None = None) -> None:
+        """Drop the system's records and links and set its cursor to 0, in one scope or in all."""
+        ...
+
+    def attach(self, system: str, parameters: Mapping[str, Any], at: datetime) -> None:
+        """Remember that the system is attached, with its parameters."""
+        ...
+
+    def detach(self, system: str) -> None:
+        """Forget the attachment and everything the system made."""
+        ...
+
+    def attached(self) -> dict[str, dict[str, Any]]:
+        """Attached systems and their parameters."""
+        ...
+
+    def note_failure(self, failure: Failure) -> None:
+        """Keep a failure; the same system, scope and step counts one more attempt."""
+        ...
+
+    def clear_failure(self, system: str, scope: str, step: str) -> None:
+        """The step succeeded after all."""
+        ...
+
+    def failures(self) -> list[Failure]:
+        """All unresolved failures, oldest first."""
+        ...
+
+
+class Store(Protocol):
+    """The log."""
+
+    @property
+    def records(self) -> RecordStore:
+        """What systems made of the log."""
+        ...
+
+    def append(self, entries: Sequence[Entry]) -> Appended:
+        """Append a batch atomically and durably.
+
+        Raises IdConflict, StoreBusy, StoreFull, StoreReadOnly; in each case nothing of the batch was written.
+        """
+        ...
+
+    def get(self, scope: str, ids: Sequence[str]) -> list[Episode]:
+        """The episodes of those ids that the scope has, in log order."""
+        ...
+
+    def by_seq(self, seqs: Sequence[int]) -> dict[int, Episode]:
+        """Episodes by position; positions that hold nothing are left out."""
+        ...
+
+    def scan(self, scope: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> list[Episode]:
+        """Episodes of exactly this scope in log order, after position `after` (before it when newest first, if not 0)."""
+        ...
+
+    def existing(self, scope: str, ids: Sequence[str]) -> set[str]:
+        """Which of the ids the scope already has."""
+        ...
+
+    def superseding(self, scope: str, id: str) -> Episode | None:
+        """The episode that supersedes the one of that id, if any."""
+        ...
+
+    def remove(self, scope: str, seqs: Sequence[int], *, at: datetime, drop_scope: bool = False) -> Removal:
+        """Delete episodes and all that came from them, in one transaction.
+
+        Records, links and cached answers with a removed source go; a system that had made any of them starts the scope again
+        from what is left. `drop_scope` also removes the scope's name when nothing is left in it.
+        """
+        ...
+
+    def scrub(self) -> bool:
+        """Make sure that removed bytes are in no file of the store; False while a reader stands in the way."""
+        ...
+
+    def scopes(self, prefix: str = "") -> dict[str, int]:
+        """Scopes that are `prefix` or below it, with their number of episodes."""
+        ...
+
+    def scope_ids(self, scope: str, *, include_children: bool = False) -> tuple[int, ...]:
+        """The store's own numbers of the scope (and of those below it); empty when it does not exist."""
+        ...
+
+    def last_change(self, scope_ids: Sequence[int]) -> tuple[int, int]:
+        """(last seq, last removal number) of the scopes: an index that has seen both is up to date."""
+        ...
+
+    def index_rows(self, scope_ids: Sequence[int], *, after: int = 0, limit: int | None = None) -> IndexRows:
+        """What an index needs of the episodes after a position, as one consistent snapshot."""
+        ...
+
+    def removed_seqs(self, scope_ids: Sequence[int], *, after: int = 0) -> tuple[int, list[int]]:
+        """(newest removal number, seqs removed since removal number `after`)."""
+        ...
+
+    def without_vector(self, limit: int) -> list[tuple[int, str]]:
+        """(seq, text) of episodes that wait for their embedding, in log order."""
+        ...
+
+    def texts(self, *, after: int, limit: int) -> list[tuple[int, str]]:
+        """(seq, text) of all episodes after a position, over all scopes: what a reindex reads."""
+        ...
+
+    def put_vectors(self, vectors: Sequence[tuple[int, bytes]], meta: Mapping[str, str] | None = None) -> None:
+        """Set vectors by position, and meta values with them, in one transaction."""
+        ...
+
+    def clear_vectors(self, meta: Mapping[str, str]) -> None:
+        """Drop every vector and set meta values, in one transaction: the start of a reindex."""
+        ...
+
+    def meta(self, key: str) -> str | None:
+        """A setting that lives with the store, such as the embedder's identity."""
+        ...
+
+    def set_meta(self, values: Mapping[str, str]) -> None:
+        """Set such settings in one transaction."""
+        ...
+
+    def note_recalls(self, recalls: Mapping[int, tuple[int, datetime]]) -> None:
+        """Add to how often, and set when last, episodes were recalled."""
+        ...
+
+    def recalled_since(self, scope: str, since: datetime, limit: int) -> list[int]:
+        """Positions of the scope's episodes recalled since then, latest first."""
+        ...
+
+    def counts(self, scope: str | None = None) -> dict[str, int]:
+        """Numbers of episodes, echoes, waiting vectors, never-recalled episodes, records, links, failures; file bytes."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections. Calling it again does nothing."""
+        ...
+
+
+def iterate(store: Store, scope: str, *, after: int = 0, page: int = 1000) -> Iterator[Episode]:
+    """Every episode of a scope in log order, read page by page so that no read transaction stays open."""
+    while batch := store.scan(scope, after=after, limit=page):
+        yield from batch
+        after = batch[-1].seq

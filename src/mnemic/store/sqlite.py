@@ -1,0 +1,508 @@
+"""The log in one SQLite file.
+
+WAL, synchronous FULL, one writer at a time with group commit (`database.py`); the tables are in `schema.py`. Positions
+(`seq`) are given inside the write transaction, one above both the newest episode and the newest removal, so that a
+position is never used twice, also after the newest episode was forgotten.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from mnemic.clock import Clock, SystemClock, to_microseconds
+from mnemic.errors import IdConflict, ParameterError
+from mnemic.model import Episode
+from mnemic.store.contract import Appended, Entry, IndexRows, Removal
+from mnemic.store.database import Database
+from mnemic.store.rows import EPISODE_COLUMNS, episode_from, episode_row, has_same_content
+from mnemic.store.sqlite_records import SqliteRecords, drop_by_sources
+
+_IN_EPISODES = "FROM episodes e JOIN scopes s USING (scope_id)"
+_CHUNK = 500  # values in one IN (…)
+
+
+class SqliteStore:
+    """A store in one file, or in memory when path is None.
+
+    read_only: never writes, also not what a missing file or an old schema would need.
+    durability: "full" survives a power cut; "normal" may lose the last commits then, but not in a crash of the process.
+    timeout_s: how long a write waits for another process's write before StoreBusy.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        clock: Clock | None = None,
+        read_only: bool = False,
+        durability: Literal["full", "normal"] = "full",
+        timeout_s: float = 30.0,
+    ) -> None:
+        if durability not in ("full", "normal"):
+            raise ParameterError(f"durability={durability!r} is not known; it is 'full' or 'normal'.")
+        self.path = path
+        self._database = Database(
+            path, clock or SystemClock(), read_only=read_only, durability=durability, timeout_s=timeout_s
+        )
+        self._records = SqliteRecords(self._database)
+
+    @property
+    def records(self) -> SqliteRecords:
+        """What systems made of the log."""
+        return self._records
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this handle may write."""
+        return self._database.read_only
+
+    # -- the log ------------------------------------------------------------------------------------------
+
+    def append(self, entries: Sequence[Entry]) -> Appended:
+        """Append a batch atomically and durably; see the contract."""
+        if not entries:
+            return Appended((), ())
+
+        def job(connection: sqlite3.Connection) -> Appended:
+            scope_ids = _claim_scopes(connection, {entry.episode.scope for entry in entries})
+            known = _known_ids(connection, entries, scope_ids)
+            seq = _next_seq(connection)
+            seqs, is_new, episodes, features = [], [], [], []
+            for entry in entries:
+                episode = entry.episode
+                scope_id = scope_ids[episode.scope]
+                if entry.is_client_id:
+                    earlier = known.get((scope_id, episode.id))
+                    if earlier is not None:
+                        seqs.append(_same_or_conflict(episode, earlier))
+                        is_new.append(False)
+                        continue
+                    known[(scope_id, episode.id)] = (seq, episode)
+                episodes.append(episode_row(episode, seq, scope_id, entry.content_hash))
+                features.append((seq, entry.terms, entry.vector))
+                seqs.append(seq)
+                is_new.append(True)
+                seq += 1
+            connection.executemany(
+                "INSERT INTO episodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", episodes
+            )
+            connection.executemany("INSERT INTO features VALUES (?, ?, ?)", features)
+            return Appended(tuple(seqs), tuple(is_new))
+
+        return self._database.write(job)
+
+    def get(self, scope: str, ids: Sequence[str]) -> list[Episode]:
+        """The episodes of those ids that the scope has, in log order."""
+        found: list[Episode] = []
+        with self._database.reading() as connection:
+            for chunk in _chunks(list(dict.fromkeys(ids))):
+                rows = connection.execute(
+                    f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE s.path = ? AND e.id IN ({_marks(chunk)})",
+                    (scope, *chunk),
+                )
+                found += map(episode_from, rows)
+        return sorted(found, key=lambda episode: episode.seq)
+
+    def by_seq(self, seqs: Sequence[int]) -> dict[int, Episode]:
+        """Episodes by position; positions that hold nothing are left out."""
+        found: dict[int, Episode] = {}
+        with self._database.reading() as connection:
+            for chunk in _chunks([int(seq) for seq in seqs]):
+                rows = connection.execute(
+                    f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE e.seq IN ({_marks(chunk)})",
+                    chunk,
+                )
+                found |= {row[0]: episode_from(row) for row in rows}
+        return found
+
+    def scan(self, scope: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> list[Episode]:
+        """Episodes of exactly this scope, a page at a time; see the contract."""
+        if newest_first:
+            condition, order, bound = "e.seq < ?", "DESC", after or 2**62
+        else:
+            condition, order, bound = "e.seq > ?", "ASC", after
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} "
+                f"WHERE e.scope_id = (SELECT scope_id FROM scopes WHERE path = ?) AND {condition} ORDER BY e.seq {order} LIMIT ?",
+                (scope, bound, limit),
+            ).fetchall()
+        return [episode_from(row) for row in rows]
+
+    def existing(self, scope: str, ids: Sequence[str]) -> set[str]:
+        """Which of the ids the scope already has."""
+        found: set[str] = set()
+        with self._database.reading() as connection:
+            for chunk in _chunks(list(ids)):
+                rows = connection.execute(
+                    f"SELECT e.id {_IN_EPISODES} WHERE s.path = ? AND e.id IN ({_marks(chunk)})",
+                    (scope, *chunk),
+                )
+                found.update(row[0] for row in rows)
+        return found
+
+    def superseding(self, scope: str, id: str) -> Episode | None:
+        """The episode that supersedes the one of that id, if any; the newest where there are several."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE s.path = ? AND e.supersedes = ? "
+                "ORDER BY e.seq DESC LIMIT 1",
+                (scope, id),
+            ).fetchone()
+        return episode_from(row) if row else None
+
+    def append_superseding(self, entry: Entry) -> Appended | None:
+        """Append an episode that supersedes another, unless something already does; then None, and nothing is written."""
+
+        def job(connection: sqlite3.Connection) -> Appended | None:
+            episode = entry.episode
+            scope_id = _claim_scopes(connection, {episode.scope})[episode.scope]
+            taken = connection.execute(
+                "SELECT 1 FROM episodes WHERE scope_id = ? AND supersedes = ?", (scope_id, episode.supersedes)
+            ).fetchone()
+            is_there = connection.execute(
+                "SELECT 1 FROM episodes WHERE scope_id = ? AND id = ?", (scope_id, episode.supersedes)
+            ).fetchone()
+            if taken or not is_there:
+                return None
+            seq = _next_seq(connection)
+            row = episode_row(episode, seq, scope_id, entry.content_hash)
+            connection.execute(f"INSERT INTO episodes VALUES ({_marks(row)})", row)
+            connection.execute("INSERT INTO features VALUES (?, ?, ?)", (seq, entry.terms, entry.vector))
+            return Appended((seq,), (True,))
+
+        return self._database.write(job)
+
+    # -- forgetting ---------------------------------------------------------------------------------------
+
+    def remove(self, scope: str, seqs: Sequence[int], *, at: datetime, drop_scope: bool = False) -> Removal:
+        """Delete episodes and all that came from them, in one transaction; see the contract."""
+
+        def job(connection: sqlite3.Connection) -> Removal:
+            row = connection.execute("SELECT scope_id FROM scopes WHERE path = ?", (scope,)).fetchone()
+            if row is None:
+                return Removal(0)
+            scope_id = row[0]
+            present = [
+                seq
+                for seq in dict.fromkeys(map(int, seqs))
+                if connection.execute(
+                    "SELECT 1 FROM episodes WHERE seq = ? AND scope_id = ?", (seq, scope_id)
+                ).fetchone()
+            ]
+            gone = drop_by_sources(connection, scope_id, present)
+            keys = [(seq,) for seq in present]
+            for table in ("episodes", "features", "recalled"):
+                connection.executemany(f"DELETE FROM {table} WHERE seq = ?", keys)
+            connection.executemany(
+                "INSERT INTO removals (scope_id, seq, removed_at) VALUES (?, ?, ?)",
+                [(scope_id, seq, to_microseconds(at)) for seq in present],
+            )
+            if drop_scope and not _has_episodes(connection, scope_id):
+                for table in ("cursors", "failures", "records", "links", "answers"):
+                    connection.execute(f"DELETE FROM {table} WHERE scope_id = ?", (scope_id,))
+                connection.execute("DELETE FROM scopes WHERE scope_id = ?", (scope_id,))
+            return Removal(len(present), gone.records, gone.links, gone.answers, gone.rebuilt_systems)
+
+        return self._database.write(job)
+
+    def scrub(self) -> bool:
+        """Empty the write-ahead log, in which removed text may still stand; deleted pages are zeroed when deleted."""
+        return self._database.checkpoint()
+
+    # -- scopes -------------------------------------------------------------------------------------------
+
+    def scopes(self, prefix: str = "") -> dict[str, int]:
+        """Scopes that are `prefix` or below it, with their number of episodes."""
+        condition, values = _below(prefix)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT s.path, (SELECT count(*) FROM episodes e WHERE e.scope_id = s.scope_id) FROM scopes s "
+                f"WHERE {condition} ORDER BY s.path",
+                values,
+            ).fetchall()
+        return dict(rows)
+
+    def scope_ids(self, scope: str, *, include_children: bool = False) -> tuple[int, ...]:
+        """The store's own numbers of the scope (and of those below it); empty when it does not exist."""
+        condition, values = _below(scope) if include_children else ("s.path = ?", (scope,))
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT s.scope_id FROM scopes s WHERE {condition} ORDER BY s.scope_id",
+                values,
+            ).fetchall()
+        return tuple(row[0] for row in rows)
+
+    # -- what indexes read --------------------------------------------------------------------------------
+
+    def last_change(self, scope_ids: Sequence[int]) -> tuple[int, int]:
+        """(last seq, last removal number) of the scopes."""
+        last_seq = last_removal = 0
+        with self._database.reading() as connection:
+            for scope_id in scope_ids:
+                seq, removal = connection.execute(
+                    "SELECT (SELECT max(seq) FROM episodes WHERE scope_id = ?1),"
+                    " (SELECT max(removal_id) FROM removals WHERE scope_id = ?1)",
+                    (scope_id,),
+                ).fetchone()
+                last_seq, last_removal = max(last_seq, seq or 0), max(last_removal, removal or 0)
+        return last_seq, last_removal
+
+    def index_rows(self, scope_ids: Sequence[int], *, after: int = 0, limit: int | None = None) -> IndexRows:
+        """What an index needs of the episodes after a position; see the contract."""
+        marks = _marks(scope_ids)
+        with self._database.snapshot() as connection:
+            rows = connection.execute(
+                "SELECT e.seq, e.scope_id, e.occurred_at, e.recorded_at, e.content_hash, e.role, e.actor, e.session,"
+                " e.echo_of IS NOT NULL, e.supersedes, f.terms, f.vector "
+                "FROM episodes e JOIN features f USING (seq) "
+                f"WHERE e.scope_id IN ({marks}) AND e.seq > ? ORDER BY e.seq LIMIT ?",
+                (*scope_ids, after, -1 if limit is None else limit),
+            ).fetchall()
+            superseded: list[tuple[int, int]] = []
+            if any(row[9] is not None for row in rows):
+                superseded = connection.execute(
+                    "SELECT old.seq, new.seq FROM episodes new JOIN episodes old "
+                    "ON old.scope_id = new.scope_id AND old.id = new.supersedes "
+                    f"WHERE new.scope_id IN ({marks}) AND new.supersedes IS NOT NULL AND new.seq > ? ORDER BY new.seq",
+                    (*scope_ids, after),
+                ).fetchall()
+        return _index_rows(rows, superseded)
+
+    def removed_seqs(self, scope_ids: Sequence[int], *, after: int = 0) -> tuple[int, list[int]]:
+        """(newest removal number, seqs removed since removal number `after`)."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT removal_id, seq FROM removals WHERE scope_id IN ({_marks(scope_ids)}) AND removal_id > ? "
+                "ORDER BY removal_id",
+                (*scope_ids, after),
+            ).fetchall()
+        return (rows[-1][0] if rows else after), [row[1] for row in rows]
+
+    # -- vectors ------------------------------------------------------------------------------------------
+
+    def without_vector(self, limit: int) -> list[tuple[int, str]]:
+        """(seq, text) of episodes that wait for their embedding, in log order."""
+        with self._database.reading() as connection:
+            return connection.execute(
+                "SELECT e.seq, e.text FROM features f JOIN episodes e USING (seq) WHERE f.vector IS NULL ORDER BY f.seq LIMIT ?",
+                (limit,),
+            ).fetchall()
+
+    def texts(self, *, after: int, limit: int) -> list[tuple[int, str]]:
+        """(seq, text) of all episodes after a position, over all scopes."""
+        with self._database.reading() as connection:
+            return connection.execute(
+                "SELECT seq, text FROM episodes WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+            ).fetchall()
+
+    def put_vectors(self, vectors: Sequence[tuple[int, bytes]], meta: Mapping[str, str] | None = None) -> None:
+        """Set vectors by position, and meta values with them, in one transaction."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.executemany("UPDATE features SET vector = ?2 WHERE seq = ?1", vectors)
+            _put_meta(connection, meta or {})
+
+        self._database.write(job)
+
+    def clear_vectors(self, meta: Mapping[str, str]) -> None:
+        """Drop every vector and set meta values, in one transaction."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE features SET vector = NULL WHERE vector IS NOT NULL")
+            _put_meta(connection, meta)
+
+        self._database.write(job)
+
+    # -- settings and counts ------------------------------------------------------------------------------
+
+    def meta(self, key: str) -> str | None:
+        """A setting that lives with the store."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def set_meta(self, values: Mapping[str, str]) -> None:
+        """Set such settings in one transaction."""
+        self._database.write(lambda connection: _put_meta(connection, values))
+
+    def claim_meta(self, key: str, value: str) -> str:
+        """Set a setting if it has no value yet; the value it has afterwards, whoever set it."""
+
+        def job(connection: sqlite3.Connection) -> str:
+            connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
+            return str(connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+
+        return self._database.write(job)
+
+    def note_recalls(self, recalls: Mapping[int, tuple[int, datetime]]) -> None:
+        """Add to how often, and set when last, episodes were recalled; what was forgotten meanwhile is passed over."""
+        rows = [(seq, times, to_microseconds(last)) for seq, (times, last) in recalls.items()]
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT INTO recalled SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM episodes WHERE seq = ?1) "
+                "ON CONFLICT (seq) DO UPDATE SET times = times + ?2, last_at = max(last_at, ?3)",
+                rows,
+            )
+
+        self._database.write(job)
+
+    def recalled_since(self, scope: str, since: datetime, limit: int) -> list[int]:
+        """Positions of the scope's episodes recalled since then, latest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT r.seq FROM recalled r JOIN episodes e USING (seq) JOIN scopes s USING (scope_id) "
+                "WHERE s.path = ? AND r.last_at >= ? ORDER BY r.last_at DESC, r.seq LIMIT ?",
+                (scope, to_microseconds(since), limit),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def counts(self, scope: str | None = None) -> dict[str, int]:
+        """Numbers of what the store, or one scope of it, holds."""
+        only = "" if scope is None else " AND e.scope_id = (SELECT scope_id FROM scopes WHERE path = :scope)"
+        alone = "" if scope is None else " WHERE scope_id = (SELECT scope_id FROM scopes WHERE path = :scope)"
+        questions = {
+            "episodes": f"SELECT count(*) FROM episodes e WHERE 1{only}",
+            "echoes": f"SELECT count(*) FROM episodes e WHERE e.echo_of IS NOT NULL{only}",
+            "superseded": f"SELECT count(DISTINCT supersedes) FROM episodes e WHERE e.supersedes IS NOT NULL{only}",
+            "waiting_vectors": "SELECT count(*) FROM features f JOIN episodes e USING (seq) WHERE f.vector IS NULL"
+            + only,
+            "recalled": f"SELECT count(*) FROM recalled r JOIN episodes e USING (seq) WHERE 1{only}",
+            "sessions": f"SELECT count(DISTINCT e.scope_id || '/' || e.session) FROM episodes e WHERE 1{only}",
+            "records": f"SELECT count(*) FROM records{alone}",
+            "links": f"SELECT count(*) FROM links{alone}",
+            "failures": f"SELECT count(*) FROM failures{alone}",
+            "scopes": "SELECT count(*) FROM scopes" + (" WHERE path = :scope" if scope is not None else ""),
+        }
+        values = {"scope": scope}
+        with self._database.snapshot() as connection:
+            answers = {
+                name: int(connection.execute(question, values).fetchone()[0]) for name, question in questions.items()
+            }
+            pages = (
+                connection.execute("PRAGMA page_count").fetchone()[0]
+                * connection.execute("PRAGMA page_size").fetchone()[0]
+            )
+        return answers | {"bytes": self.path.stat().st_size if self.path else pages}
+
+    def integrity(self) -> list[str]:
+        """What SQLite's own check finds wrong with the file; empty when it is sound."""
+        with self._database.reading() as connection:
+            rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
+        return [row[0] for row in rows if row[0] != "ok"]
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy to a new file while the store stays in use."""
+        with self._database.reading() as connection:
+            copy = sqlite3.connect(target)
+            try:
+                connection.backup(copy)
+            finally:
+                copy.close()
+
+    def close(self) -> None:
+        """Release files and connections. Calling it again does nothing."""
+        self._database.close()
+
+
+def _claim_scopes(connection: sqlite3.Connection, paths: Iterable[str]) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for path in sorted(paths):
+        row = connection.execute("SELECT scope_id FROM scopes WHERE path = ?", (path,)).fetchone()
+        if row is None:
+            row = connection.execute("INSERT INTO scopes (path) VALUES (?) RETURNING scope_id", (path,)).fetchone()
+        numbers[path] = row[0]
+    return numbers
+
+
+def _next_seq(connection: sqlite3.Connection) -> int:
+    last, removed = connection.execute(
+        "SELECT (SELECT max(seq) FROM episodes), (SELECT max(seq) FROM removals)"
+    ).fetchone()
+    return int(max(last or 0, removed or 0)) + 1
+
+
+def _known_ids(
+    connection: sqlite3.Connection, entries: Sequence[Entry], scope_ids: Mapping[str, int]
+) -> dict[tuple[int, str], tuple[int, Episode]]:
+    """What the log already has of the ids that callers gave."""
+    wanted: dict[int, list[str]] = {}
+    for entry in entries:
+        if entry.is_client_id:
+            wanted.setdefault(scope_ids[entry.episode.scope], []).append(entry.episode.id)
+    known: dict[tuple[int, str], tuple[int, Episode]] = {}
+    for scope_id, ids in wanted.items():
+        for chunk in _chunks(ids):
+            rows = connection.execute(
+                f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE e.scope_id = ? AND e.id IN ({_marks(chunk)})",
+                (scope_id, *chunk),
+            )
+            known |= {(scope_id, row[2]): (row[0], episode_from(row)) for row in rows}
+    return known
+
+
+def _same_or_conflict(episode: Episode, earlier: tuple[int, Episode]) -> int:
+    seq, known = earlier
+    if has_same_content(episode, known):
+        return seq
+    raise IdConflict(
+        f"The id {episode.id[:80]!r} already names other content in the scope {episode.scope!r}. Nothing of this call was "
+        "written. Give the new content its own id, or change the old with update()."
+    )
+
+
+def _has_episodes(connection: sqlite3.Connection, scope_id: int) -> bool:
+    return connection.execute("SELECT 1 FROM episodes WHERE scope_id = ? LIMIT 1", (scope_id,)).fetchone() is not None
+
+
+def _put_meta(connection: sqlite3.Connection, values: Mapping[str, str]) -> None:
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))
+
+
+def _below(prefix: str) -> tuple[str, tuple[str, ...]]:
+    if prefix == "":
+        return "1", ()
+    return "(s.path = ? OR (s.path > ? AND s.path < ?))", (
+        prefix,
+        prefix + "/",
+        prefix + "0",
+    )  # "0" follows "/"
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _chunks(values: list[Any]) -> Iterable[list[Any]]:
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+def _index_rows(rows: list[Any], superseded: list[tuple[int, int]]) -> IndexRows:
+    vectors = [row[11] for row in rows]
+    width = next((len(vector) for vector in vectors if vector is not None), 0)
+    blank = bytes(width)
+    column = list(zip(*rows, strict=True)) if rows else [()] * 12
+    return IndexRows(
+        seqs=np.array(column[0], np.int64),
+        scope_ids=np.array(column[1], np.int64),
+        occurred_at=np.array(column[2], np.int64),
+        recorded_at=np.array(column[3], np.int64),
+        content_hashes=np.array(column[4], np.int64),
+        roles=list(column[5]),
+        actors=list(column[6]),
+        sessions=list(column[7]),
+        is_echo=np.array(column[8], np.bool_),
+        superseded=superseded,
+        terms=list(column[10]),
+        vectors=np.frombuffer(b"".join(blank if vector is None else vector for vector in vectors), "<f2").reshape(
+            len(rows), width // 2
+        ),
+        has_vector=np.array([vector is not None for vector in vectors], np.bool_),
+    )

@@ -1,0 +1,297 @@
+"""What systems made of the log, in SQLite: records, links, cursors, attachments, failures.
+
+A system's changes and its cursor move in one transaction, and only from the position where the system stood when it
+read: of two processes that observe the same episodes, one writes and the other finds that nothing is left to do.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mnemic.clock import from_microseconds, to_microseconds
+from mnemic.errors import ParameterError
+from mnemic.model import Link, Record
+from mnemic.store.contract import Changes, Failure
+from mnemic.store.database import Database
+from mnemic.store.rows import (
+    LINK_COLUMNS,
+    RECORD_COLUMNS,
+    link_from,
+    link_row,
+    record_from,
+    record_row,
+    to_json,
+)
+
+_THIS_SCOPE = "(SELECT scope_id FROM scopes WHERE path = ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What went because of what it came from."""
+
+    records: int = 0
+    links: int = 0
+    answers: int = 0
+    rebuilt_systems: tuple[str, ...] = ()
+
+
+class SqliteRecords:
+    """The RecordStore of a SQLite store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def cursor(self, system: str, scope: str) -> int:
+        """The seq up to which the system has observed the scope's log; 0 at the start."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT seq FROM cursors WHERE system = ? AND scope_id = {_THIS_SCOPE}",
+                (system, scope),
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def apply(self, system: str, scope: str, changes: Changes, *, cursor_from: int, cursor_to: int) -> bool:
+        """Write changes and move the cursor in one transaction; see the contract."""
+
+        def job(connection: sqlite3.Connection) -> bool:
+            row = connection.execute("SELECT scope_id FROM scopes WHERE path = ?", (scope,)).fetchone()
+            if row is None:
+                return False
+            scope_id = row[0]
+            stands = connection.execute(
+                "SELECT seq FROM cursors WHERE system = ? AND scope_id = ?", (system, scope_id)
+            ).fetchone()
+            if (stands[0] if stands else 0) != cursor_from:
+                return False
+            _drop(connection, "record", scope_id, system, changes.drop_records)
+            _drop(connection, "link", scope_id, system, changes.drop_links)
+            for record in changes.put_records:
+                _put_record(connection, scope_id, system, record)
+            for link in changes.put_links:
+                _put_link(connection, scope_id, system, link)
+            connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (system, scope_id, cursor_to))
+            return True
+
+        return self._database.write(job)
+
+    def records(self, system: str, scope: str, ids: Sequence[str] | None = None) -> list[Record]:
+        """The system's records in the scope, all or by id, ordered by recorded_at, then id."""
+        with self._database.snapshot() as connection:
+            rows = connection.execute(
+                f"SELECT {RECORD_COLUMNS} FROM records WHERE scope_id = {_THIS_SCOPE} AND system = ? ORDER BY recorded_at, id",
+                (scope, system),
+            ).fetchall()
+            if ids is not None:
+                wanted = set(ids)
+                rows = [row for row in rows if row[1] in wanted]
+            return [record_from(row, system, scope, _sources(connection, "record", row[0])) for row in rows]
+
+    def links(self, system: str, scope: str) -> list[Link]:
+        """The system's links in the scope, ordered by recorded_at, then id."""
+        with self._database.snapshot() as connection:
+            rows = connection.execute(
+                f"SELECT {LINK_COLUMNS} FROM links WHERE scope_id = {_THIS_SCOPE} AND system = ? ORDER BY recorded_at, id",
+                (scope, system),
+            ).fetchall()
+            return [link_from(row, system, scope, _sources(connection, "link", row[0])) for row in rows]
+
+    def reset(self, system: str, scope: str | None = None) -> None:
+        """Drop the system's records and links and set its cursor to 0, in one scope or in all."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            if scope is None:
+                for (scope_id,) in connection.execute("SELECT scope_id FROM scopes").fetchall():
+                    _restart(connection, scope_id, system)
+                return
+            row = connection.execute("SELECT scope_id FROM scopes WHERE path = ?", (scope,)).fetchone()
+            if row:
+                _restart(connection, row[0], system)
+
+        self._database.write(job)
+
+    def attach(self, system: str, parameters: Mapping[str, Any], at: datetime) -> None:
+        """Remember that the system is attached, with its parameters."""
+        values = (system, json.dumps(dict(parameters), sort_keys=True), to_microseconds(at))
+        self._database.write(
+            lambda connection: (
+                connection.execute("INSERT OR REPLACE INTO attachments VALUES (?, ?, ?)", values) and None
+            )
+        )
+
+    def detach(self, system: str) -> None:
+        """Forget the attachment and everything the system made."""
+        self.reset(system)
+
+        def job(connection: sqlite3.Connection) -> None:
+            for table in ("attachments", "cursors", "failures"):
+                connection.execute(f"DELETE FROM {table} WHERE system = ?", (system,))
+
+        self._database.write(job)
+
+    def attached(self) -> dict[str, dict[str, Any]]:
+        """Attached systems and their parameters."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT system, parameters FROM attachments ORDER BY attached_at, system"
+            ).fetchall()
+        return {system: json.loads(parameters) for system, parameters in rows}
+
+    def note_failure(self, failure: Failure) -> None:
+        """Keep a failure; the same system, scope and step counts one more attempt."""
+        times = (to_microseconds(failure.first_at), to_microseconds(failure.last_at))
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO failures SELECT ?2, scope_id, ?3, ?4, ?5, ?6, ?7, ?8 FROM scopes WHERE path = ?1 "
+                "ON CONFLICT DO UPDATE SET attempts = attempts + 1, last_at = ?6, error = ?7, detail = ?8",
+                (
+                    failure.scope,
+                    failure.system,
+                    failure.step,
+                    failure.attempts,
+                    *times,
+                    failure.error,
+                    to_json(failure.detail),
+                ),
+            )
+
+        self._database.write(job)
+
+    def clear_failure(self, system: str, scope: str, step: str) -> None:
+        """The step succeeded after all."""
+        self._database.write(
+            lambda connection: (
+                connection.execute(
+                    f"DELETE FROM failures WHERE system = ? AND scope_id = {_THIS_SCOPE} AND step = ?",
+                    (system, scope, step),
+                )
+                and None
+            )
+        )
+
+    def failures(self) -> list[Failure]:
+        """All unresolved failures, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT s.path, f.system, f.step, f.error, f.attempts, f.first_at, f.last_at, f.detail "
+                "FROM failures f JOIN scopes s USING (scope_id) ORDER BY f.first_at, s.path, f.system, f.step"
+            ).fetchall()
+        return [
+            Failure(
+                scope,
+                system,
+                step,
+                error,
+                attempts,
+                from_microseconds(first),
+                from_microseconds(last),
+                json.loads(detail) if detail else {},
+            )
+            for scope, system, step, error, attempts, first, last, detail in rows
+        ]
+
+
+def drop_by_sources(connection: sqlite3.Connection, scope_id: int, seqs: Sequence[int]) -> Dropped:
+    """Drop whatever came from these episodes; a system that had made any of it starts the scope again.
+
+    A record with other sources left must not stay as it was, and cannot be patched by us: only its system can make it,
+    by observing what is left.
+    """
+    systems: set[str] = set()
+    for kind in ("record", "link"):
+        for seq in seqs:
+            systems.update(
+                row[0]
+                for row in connection.execute(
+                    f"SELECT DISTINCT t.system FROM {kind}_sources x JOIN {kind}s t USING ({kind}_no) WHERE x.seq = ?",
+                    (seq,),
+                )
+            )
+    records = links = 0
+    for system in sorted(systems):
+        dropped = _restart(connection, scope_id, system)
+        records, links = records + dropped[0], links + dropped[1]
+    answers = {
+        row[0]
+        for seq in seqs
+        for row in connection.execute("SELECT answer_no FROM answer_sources WHERE seq = ?", (seq,))
+    }
+    for table in ("answers", "answer_sources"):
+        connection.executemany(f"DELETE FROM {table} WHERE answer_no = ?", [(number,) for number in answers])
+    return Dropped(records, links, len(answers), tuple(sorted(systems)))
+
+
+def _restart(connection: sqlite3.Connection, scope_id: int, system: str) -> tuple[int, int]:
+    counts = []
+    for kind in ("record", "link"):
+        connection.execute(
+            f"DELETE FROM {kind}_sources WHERE {kind}_no IN (SELECT {kind}_no FROM {kind}s WHERE scope_id = ? AND system = ?)",
+            (scope_id, system),
+        )
+        cursor = connection.execute(
+            f"DELETE FROM {kind}s WHERE scope_id = ? AND system = ?",
+            (scope_id, system),
+        )
+        counts.append(cursor.rowcount)
+    connection.execute("DELETE FROM cursors WHERE scope_id = ? AND system = ?", (scope_id, system))
+    return counts[0], counts[1]
+
+
+def _drop(connection: sqlite3.Connection, kind: str, scope_id: int, system: str, ids: Sequence[str]) -> None:
+    for id in ids:
+        row = connection.execute(
+            f"DELETE FROM {kind}s WHERE scope_id = ? AND system = ? AND id = ? RETURNING {kind}_no",
+            (scope_id, system, id),
+        ).fetchone()
+        if row:
+            connection.execute(f"DELETE FROM {kind}_sources WHERE {kind}_no = ?", row)
+
+
+def _put_record(connection: sqlite3.Connection, scope_id: int, system: str, record: Record) -> None:
+    if record.system != system:
+        raise ParameterError(
+            f"The record {record.id!r} names the system {record.system!r}; it is written by {system!r}."
+        )
+    _drop(connection, "record", scope_id, system, [record.id])
+    number = connection.execute(
+        "INSERT INTO records (scope_id, system, id, kind, recorded_at, valid_from, valid_to, retired_at, strength, text, data) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING record_no",
+        record_row(record, scope_id),
+    ).fetchone()[0]
+    _put_sources(connection, "record", number, scope_id, record.sources)
+
+
+def _put_link(connection: sqlite3.Connection, scope_id: int, system: str, link: Link) -> None:
+    if link.system != system:
+        raise ParameterError(f"The link {link.id!r} names the system {link.system!r}; it is written by {system!r}.")
+    _drop(connection, "link", scope_id, system, [link.id])
+    number = connection.execute(
+        "INSERT INTO links (scope_id, system, id, kind, from_id, to_id, weight, recorded_at, data) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING link_no",
+        link_row(link, scope_id),
+    ).fetchone()[0]
+    _put_sources(connection, "link", number, scope_id, link.sources)
+
+
+def _put_sources(connection: sqlite3.Connection, kind: str, number: int, scope_id: int, sources: Sequence[str]) -> None:
+    if not sources:
+        raise ParameterError(f"A {kind} must name the episodes it came from; one with no sources was given.")
+    for id in dict.fromkeys(sources):
+        row = connection.execute("SELECT seq FROM episodes WHERE scope_id = ? AND id = ?", (scope_id, id)).fetchone()
+        if row is None:
+            raise ParameterError(f"A {kind} names the source {id!r}, which is no episode of its scope.")
+        connection.execute(f"INSERT INTO {kind}_sources VALUES (?, ?)", (number, row[0]))
+
+
+def _sources(connection: sqlite3.Connection, kind: str, number: int) -> tuple[str, ...]:
+    rows = connection.execute(
+        f"SELECT e.id FROM {kind}_sources x JOIN episodes e USING (seq) WHERE x.{kind}_no = ? ORDER BY x.seq",
+        (number,),
+    )
+    return tuple(row[0] for row in rows)
