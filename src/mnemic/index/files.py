@@ -30,15 +30,15 @@ class IndexFiles:
         self.folder = folder
         self._identity = identity  # store and embedder: files made for others are not for us
 
-    def load(self, scope_ids: Sequence[int]) -> dict[str, NDArray[Any]] | None:
-        """The arrays of an index, or None when there is no sound file of it."""
+    def load(self, scope_ids: Sequence[int], vectors: int) -> dict[str, NDArray[Any]] | None:
+        """The arrays of an index, or None when there is no sound file of it for this version of the vectors."""
         try:
             data = np.fromfile(self._path(scope_ids), np.uint8)
-            return self._unpacked(data, scope_ids)
+            return self._unpacked(data, scope_ids, vectors)
         except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError):
             return None
 
-    def save(self, scope_ids: Sequence[int], arrays: dict[str, NDArray[Any]]) -> bool:
+    def save(self, scope_ids: Sequence[int], vectors: int, arrays: dict[str, NDArray[Any]]) -> bool:
         """Write an index; False when the folder cannot be written, which costs time later and nothing else."""
         path = self._path(scope_ids)
         draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
@@ -49,7 +49,9 @@ class IndexFiles:
             padded = -array.nbytes % _ALIGNED
             parts.append((array, padded))
             offset += array.nbytes + padded
-        header = json.dumps({"identity": self._identity, "scopes": list(scope_ids), "arrays": entries}).encode()
+        header = json.dumps(
+            {"identity": self._identity, "vectors": vectors, "scopes": list(scope_ids), "arrays": entries}
+        ).encode()
         header += b" " * (-(len(_MAGIC) + 8 + len(header)) % _ALIGNED)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +106,9 @@ class IndexFiles:
         except (OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError):
             return unsure
 
-    def _unpacked(self, data: NDArray[np.uint8], scope_ids: Sequence[int]) -> dict[str, NDArray[Any]] | None:
+    def _unpacked(
+        self, data: NDArray[np.uint8], scope_ids: Sequence[int], vectors: int
+    ) -> dict[str, NDArray[Any]] | None:
         if len(data) < len(_MAGIC) + 16 or data[: len(_MAGIC)].tobytes() != _MAGIC:
             return None
         if zlib.crc32(data[:-8].data) != int.from_bytes(data[-8:].tobytes(), "little"):
@@ -112,7 +116,7 @@ class IndexFiles:
         start = len(_MAGIC) + 8
         length = int.from_bytes(data[len(_MAGIC) : start].tobytes(), "little")
         header = json.loads(data[start : start + length].tobytes())
-        if header["identity"] != self._identity or header["scopes"] != list(scope_ids):
+        if (header["identity"], header["vectors"], header["scopes"]) != (self._identity, vectors, list(scope_ids)):
             return None
         body = data[start + length : -8]
         arrays = {}

@@ -69,17 +69,21 @@ class LexicalIndex:
         if len(self) - self._sealed_rows > max(_BULK, _SEAL_SHARE * self._sealed_rows):
             self._seal(np.empty(0, np.int64), np.empty(0, np.int64))
 
-    def scores(self, terms: Sequence[str], visible: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """BM25 of every row for the cue's terms: [n], 0 where none of them stands.
+    def scores(
+        self, terms: Sequence[str], visible: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.float32], float]:
+        """BM25 of every row for the cue's terms: [n], 0 where none of them stands; and the score of an ideal row.
 
-        visible: [n], the rows that exist for this cue; None for all of them.
+        visible: [n], the rows that exist for this cue; None for all of them. The ideal row has mean length and holds
+        once each of the terms that any row in sight holds.
         """
         n = len(self)
         scores = np.zeros(n, np.float32)
         lengths = self.lengths.values
         n_visible = n if visible is None else int(visible.sum())
+        ideal = 0.0
         if not n_visible:
-            return scores
+            return scores, ideal
         mean = float(lengths.mean() if visible is None else lengths[visible].mean()) or 1.0
         for term in dict.fromkeys(terms):
             number = self._vocabulary.get(term)
@@ -91,9 +95,10 @@ class LexicalIndex:
                 rows, counts = rows[keep], counts[keep]
             if len(rows):
                 idf = np.log1p((n_visible - len(rows) + 0.5) / (len(rows) + 0.5))
+                ideal += float(idf)
                 norm = K1 * (1.0 - B + (B / mean) * lengths[rows])
                 scores[rows] += (idf * (K1 + 1.0) * counts / (counts + norm)).astype(np.float32)
-        return scores
+        return scores, ideal
 
     def frequency(self, term: str) -> int:
         """In how many rows the term stands."""

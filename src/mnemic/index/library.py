@@ -47,7 +47,9 @@ class IndexLibrary:
         with turn:  # one thread reads, the others find it done
             with self._lock:
                 index = self._indexes.pop(key, None)  # if reading fails, the next call starts from the store
-            index = self._caught_up(key, index)
+            if index is not None and index.seen is not None and index.seen.vectors != change.vectors:
+                index = None  # vectors of rows that it holds have changed
+            index = self._caught_up(key, index, change.vectors)
             index.seen = change
             self._keep(key, index)
         return index
@@ -70,7 +72,7 @@ class IndexLibrary:
             indexes = list(self._indexes.items())
         for key, index in indexes:
             if len(index) >= WORTH_A_FILE and len(index) != self._saved.get(key):
-                self._save(key, index)
+                self._save(key, index, index.seen.vectors if index.seen else 0)
 
     @property
     def nbytes(self) -> int:
@@ -78,9 +80,9 @@ class IndexLibrary:
         with self._lock:
             return sum(self._sizes.values())
 
-    def _caught_up(self, key: tuple[int, ...], index: ScopeIndex | None) -> ScopeIndex:
+    def _caught_up(self, key: tuple[int, ...], index: ScopeIndex | None, vectors: int) -> ScopeIndex:
         is_new = index is None
-        index = (self._loaded(key) or ScopeIndex(self.dim)) if index is None else index.clone()
+        index = (self._loaded(key, vectors) or ScopeIndex(self.dim)) if index is None else index.clone()
         last_removal, removed = self._store.removed_seqs(key, after=index.last_removal)
         if len(index) and removed:
             index = index.without(removed)
@@ -97,11 +99,11 @@ class IndexLibrary:
             index = index.without(removed)
             index.last_removal = newest
         if is_new and len(index) >= WORTH_A_FILE and len(index) - before > WORTH_A_FILE // 10:
-            self._save(key, index)
+            self._save(key, index, vectors)
         return index
 
-    def _loaded(self, key: tuple[int, ...]) -> ScopeIndex | None:
-        arrays = self._files.load(key) if self._files is not None else None
+    def _loaded(self, key: tuple[int, ...], vectors: int) -> ScopeIndex | None:
+        arrays = self._files.load(key, vectors) if self._files is not None else None
         if arrays is None:
             return None
         try:
@@ -113,8 +115,8 @@ class IndexLibrary:
         self._saved[key] = len(index)
         return index
 
-    def _save(self, key: tuple[int, ...], index: ScopeIndex) -> None:
-        if self._files is not None and self._files.save(key, index.arrays()):
+    def _save(self, key: tuple[int, ...], index: ScopeIndex, vectors: int) -> None:
+        if self._files is not None and self._files.save(key, vectors, index.arrays()):
             self._saved[key] = len(index)
 
     def _keep(self, key: tuple[int, ...], index: ScopeIndex) -> None:

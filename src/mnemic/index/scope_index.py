@@ -7,7 +7,7 @@ mask over the rows, so that a recall as of an earlier time meets exactly the sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mnemic.index.columns import Column
 from mnemic.index.lexical import LexicalIndex
 from mnemic.index.vectors import VectorIndex
-from mnemic.store.contract import IndexRows
+from mnemic.store.contract import Change, IndexRows
 
 Mask = NDArray[np.bool_]
 _NUMBERS = {
@@ -43,10 +43,11 @@ class ScopeIndex:
         self.lexical = LexicalIndex()
         self.last_seq = 0
         self.last_removal = 0
-        self.seen: tuple[int, int] | None = None  # the store's last change when this index was read
+        self.seen: Change | None = None  # the store's last change when this index was read
         self._columns = {name: Column(dtype) for name, dtype in _NUMBERS.items()}
         self._names: dict[str, int] = {}  # session, actor and role names -> number
         self._spelled: list[str] = []  # the same by number
+        self._speakers: dict[str, set[int]] = {}  # a word of an actor's name -> actor numbers
         self._last_of: dict[tuple[int, int], int] = {}  # (scope, session) -> its last row
         self._is_plain = True  # no echoes and nothing superseded: everything is visible
 
@@ -81,7 +82,9 @@ class ScopeIndex:
             self._append("recorded_at", rows.recorded_at)
             self._append("hashes", rows.content_hashes)
             self._append("sessions", sessions)
-            self._append("actors", self._numbers(rows.actors))
+            actors = self._numbers(rows.actors)
+            self._append("actors", actors)
+            self._note_speakers(np.unique(actors).tolist())
             self._append("roles", self._numbers(rows.roles))
             self._append("is_echo", rows.is_echo)
             self._append("superseded_by", np.full(n, -1, np.int32))
@@ -114,6 +117,7 @@ class ScopeIndex:
             smaller._columns[name] = Column.of(values.copy())
         for name in ("previous", "following"):
             smaller._columns[name] = Column(np.int32)
+        smaller._note_speakers(np.unique(smaller.actors).tolist())
         smaller._append_neighbours(0, smaller.scopes, smaller.sessions)
         return smaller
 
@@ -141,6 +145,10 @@ class ScopeIndex:
     def names(self) -> dict[str, int]:
         """All session, actor and role names with their numbers."""
         return self._names
+
+    def speakers(self, words: Iterable[str]) -> list[int]:
+        """The numbers of the actors in whose names one of these words stands; words in lower case."""
+        return sorted({number for word in words for number in self._speakers.get(word, ())})
 
     @property
     def seqs(self) -> NDArray[np.int64]:
@@ -229,6 +237,7 @@ class ScopeIndex:
             name: Column.of(arrays[f"column_{name}"].astype(dtype, copy=False)) for name, dtype in _NUMBERS.items()
         }
         index._note_last_rows(0)
+        index._note_speakers(np.unique(index.actors).tolist())
         return index
 
     # -- inside -------------------------------------------------------------------------------------------
@@ -243,6 +252,11 @@ class ScopeIndex:
                 spelled.append(name)
                 known[name] = len(spelled) - 1
         return np.array([-1 if name is None else known[name] for name in names], np.int32)
+
+    def _note_speakers(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            for word in (self.name(number) or "").casefold().split():
+                self._speakers.setdefault(word, set()).add(number)
 
     def _append_neighbours(self, first: int, scopes: NDArray[np.int64], sessions: NDArray[np.int32]) -> None:
         previous = np.empty(len(scopes), np.int32)

@@ -88,6 +88,10 @@ class VectorIndex:
         order = np.lexsort((rows, -scores))[:k]
         return rows[order], scores[order]
 
+    def all_scores(self, query: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """[n] the cosines of all rows, where the index is small enough to look at them all; None where it is not."""
+        return self._scan(query) if self._leading is None else None
+
     def scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The exact cosines of some rows."""
         if self._wide is not None:

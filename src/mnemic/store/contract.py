@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,14 @@ class IndexRows:
     vectors: NDArray[np.float16]  # [n, dim]; zeros where the embedding is still missing
     has_vector: NDArray[np.bool_]
     scope_ids: NDArray[np.int64]
+
+
+class Change(NamedTuple):
+    """How far a scope's log has come."""
+
+    seq: int  # of its newest episode
+    removal: int  # number of its newest removal
+    vectors: int  # grows whenever vectors of episodes that were already there change, anywhere in the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +193,24 @@ class Store(Protocol):
         """The episode that supersedes the one of that id, if any."""
         ...
 
-    def remove(self, scope: str, seqs: Sequence[int], *, at: datetime, drop_scope: bool = False) -> Removal:
+    def append_superseding(self, entry: Entry) -> Appended | None:
+        """Append an episode that supersedes another; None, and nothing written, when that is gone or already superseded."""
+        ...
+
+    def remove(
+        self,
+        scope: str,
+        seqs: Sequence[int],
+        *,
+        at: datetime,
+        changes: Mapping[str, Changes] | None = None,
+        drop_scope: bool = False,
+    ) -> Removal:
         """Delete episodes and all that came from them, in one transaction.
 
-        Records, links and cached answers with a removed source go; a system that had made any of them starts the scope again
-        from what is left. `drop_scope` also removes the scope's name when nothing is left in it.
+        `changes`, by system, is written first. Whatever record, link or cached answer then still has a removed source goes;
+        a system that had made any of them starts the scope again from what is left. `drop_scope` also removes the scope's
+        name when nothing is left in it.
         """
         ...
 
@@ -205,8 +226,8 @@ class Store(Protocol):
         """The store's own numbers of the scope (and of those below it); empty when it does not exist."""
         ...
 
-    def last_change(self, scope_ids: Sequence[int]) -> tuple[int, int]:
-        """(last seq, last removal number) of the scopes: an index that has seen both is up to date."""
+    def last_change(self, scope_ids: Sequence[int]) -> Change:
+        """The newest things that happened to the scopes: an index that has seen them is up to date."""
         ...
 
     def index_rows(self, scope_ids: Sequence[int], *, after: int = 0, limit: int | None = None) -> IndexRows:
@@ -221,12 +242,8 @@ class Store(Protocol):
         """(seq, text) of episodes that wait for their embedding, in log order."""
         ...
 
-    def texts(self, *, after: int, limit: int) -> list[tuple[int, str]]:
-        """(seq, text) of all episodes after a position, over all scopes: what a reindex reads."""
-        ...
-
-    def put_vectors(self, vectors: Sequence[tuple[int, bytes]], meta: Mapping[str, str] | None = None) -> None:
-        """Set vectors by position, and meta values with them, in one transaction."""
+    def put_vectors(self, vectors: Sequence[tuple[int, bytes]]) -> None:
+        """Set the vectors of episodes by position, in one transaction."""
         ...
 
     def clear_vectors(self, meta: Mapping[str, str]) -> None:
@@ -237,8 +254,8 @@ class Store(Protocol):
         """A setting that lives with the store, such as the embedder's identity."""
         ...
 
-    def set_meta(self, values: Mapping[str, str]) -> None:
-        """Set such settings in one transaction."""
+    def claim_meta(self, key: str, value: str) -> str:
+        """Set a setting if it has no value yet; the value it has afterwards, whoever set it."""
         ...
 
     def note_recalls(self, recalls: Mapping[int, tuple[int, datetime]]) -> None:

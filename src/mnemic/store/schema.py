@@ -54,6 +54,7 @@ CREATE INDEX removals_by_scope ON removals (scope_id);
 CREATE INDEX removals_by_seq ON removals (seq);
 
 CREATE TABLE recalled (seq INTEGER PRIMARY KEY, times INTEGER NOT NULL, last_at INTEGER NOT NULL);
+CREATE INDEX recalled_by_time ON recalled (last_at);
 """
 
 _THE_RECORDS = """

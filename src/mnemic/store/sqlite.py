@@ -18,10 +18,10 @@ import numpy as np
 from mnemic.clock import Clock, SystemClock, to_microseconds
 from mnemic.errors import IdConflict, ParameterError
 from mnemic.model import Episode
-from mnemic.store.contract import Appended, Entry, IndexRows, Removal
+from mnemic.store.contract import Appended, Change, Changes, Entry, IndexRows, Removal
 from mnemic.store.database import Database
 from mnemic.store.rows import EPISODE_COLUMNS, episode_from, episode_row, has_same_content
-from mnemic.store.sqlite_records import SqliteRecords, drop_by_sources
+from mnemic.store.sqlite_records import SqliteRecords, drop_by_sources, write_changes
 
 _IN_EPISODES = "FROM episodes e JOIN scopes s USING (scope_id)"
 _CHUNK = 500  # values in one IN (…)
@@ -181,7 +181,15 @@ class SqliteStore:
 
     # -- forgetting ---------------------------------------------------------------------------------------
 
-    def remove(self, scope: str, seqs: Sequence[int], *, at: datetime, drop_scope: bool = False) -> Removal:
+    def remove(
+        self,
+        scope: str,
+        seqs: Sequence[int],
+        *,
+        at: datetime,
+        changes: Mapping[str, Changes] | None = None,
+        drop_scope: bool = False,
+    ) -> Removal:
         """Delete episodes and all that came from them, in one transaction; see the contract."""
 
         def job(connection: sqlite3.Connection) -> Removal:
@@ -196,6 +204,8 @@ class SqliteStore:
                     "SELECT 1 FROM episodes WHERE seq = ? AND scope_id = ?", (seq, scope_id)
                 ).fetchone()
             ]
+            for system, wanted in (changes or {}).items():
+                write_changes(connection, scope_id, system, wanted)
             gone = drop_by_sources(connection, scope_id, present)
             keys = [(seq,) for seq in present]
             for table in ("episodes", "features", "recalled"):
@@ -241,18 +251,20 @@ class SqliteStore:
 
     # -- what indexes read --------------------------------------------------------------------------------
 
-    def last_change(self, scope_ids: Sequence[int]) -> tuple[int, int]:
-        """(last seq, last removal number) of the scopes."""
-        last_seq = last_removal = 0
+    def last_change(self, scope_ids: Sequence[int]) -> Change:
+        """The newest things that happened to the scopes."""
+        last_seq = last_removal = vectors = 0
         with self._database.reading() as connection:
             for scope_id in scope_ids:
-                seq, removal = connection.execute(
+                seq, removal, version = connection.execute(
                     "SELECT (SELECT max(seq) FROM episodes WHERE scope_id = ?1),"
-                    " (SELECT max(removal_id) FROM removals WHERE scope_id = ?1)",
+                    " (SELECT max(removal_id) FROM removals WHERE scope_id = ?1),"
+                    " (SELECT value FROM meta WHERE key = 'vectors_version')",
                     (scope_id,),
                 ).fetchone()
                 last_seq, last_removal = max(last_seq, seq or 0), max(last_removal, removal or 0)
-        return last_seq, last_removal
+                vectors = int(version or 0)
+        return Change(last_seq, last_removal, vectors)
 
     def index_rows(self, scope_ids: Sequence[int], *, after: int = 0, limit: int | None = None) -> IndexRows:
         """What an index needs of the episodes after a position; see the contract."""
@@ -295,19 +307,12 @@ class SqliteStore:
                 (limit,),
             ).fetchall()
 
-    def texts(self, *, after: int, limit: int) -> list[tuple[int, str]]:
-        """(seq, text) of all episodes after a position, over all scopes."""
-        with self._database.reading() as connection:
-            return connection.execute(
-                "SELECT seq, text FROM episodes WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
-            ).fetchall()
-
-    def put_vectors(self, vectors: Sequence[tuple[int, bytes]], meta: Mapping[str, str] | None = None) -> None:
-        """Set vectors by position, and meta values with them, in one transaction."""
+    def put_vectors(self, vectors: Sequence[tuple[int, bytes]]) -> None:
+        """Set the vectors of episodes by position, in one transaction."""
 
         def job(connection: sqlite3.Connection) -> None:
             connection.executemany("UPDATE features SET vector = ?2 WHERE seq = ?1", vectors)
-            _put_meta(connection, meta or {})
+            _next_vectors_version(connection)
 
         self._database.write(job)
 
@@ -316,7 +321,8 @@ class SqliteStore:
 
         def job(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE features SET vector = NULL WHERE vector IS NOT NULL")
-            _put_meta(connection, meta)
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(meta.items()))
+            _next_vectors_version(connection)
 
         self._database.write(job)
 
@@ -327,10 +333,6 @@ class SqliteStore:
         with self._database.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
-
-    def set_meta(self, values: Mapping[str, str]) -> None:
-        """Set such settings in one transaction."""
-        self._database.write(lambda connection: _put_meta(connection, values))
 
     def claim_meta(self, key: str, value: str) -> str:
         """Set a setting if it has no value yet; the value it has afterwards, whoever set it."""
@@ -462,8 +464,11 @@ def _has_episodes(connection: sqlite3.Connection, scope_id: int) -> bool:
     return connection.execute("SELECT 1 FROM episodes WHERE scope_id = ? LIMIT 1", (scope_id,)).fetchone() is not None
 
 
-def _put_meta(connection: sqlite3.Connection, values: Mapping[str, str]) -> None:
-    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))
+def _next_vectors_version(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "INSERT INTO meta VALUES ('vectors_version', '1') "
+        "ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
+    )
 
 
 def _below(prefix: str) -> tuple[str, tuple[str, ...]]:

@@ -69,12 +69,7 @@ class SqliteRecords:
             ).fetchone()
             if (stands[0] if stands else 0) != cursor_from:
                 return False
-            _drop(connection, "record", scope_id, system, changes.drop_records)
-            _drop(connection, "link", scope_id, system, changes.drop_links)
-            for record in changes.put_records:
-                _put_record(connection, scope_id, system, record)
-            for link in changes.put_links:
-                _put_link(connection, scope_id, system, link)
+            write_changes(connection, scope_id, system, changes)
             connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (system, scope_id, cursor_to))
             return True
 
@@ -195,6 +190,16 @@ class SqliteRecords:
             )
             for scope, system, step, error, attempts, first, last, detail in rows
         ]
+
+
+def write_changes(connection: sqlite3.Connection, scope_id: int, system: str, changes: Changes) -> None:
+    """Write a system's changes inside a transaction that is already open."""
+    _drop(connection, "record", scope_id, system, changes.drop_records)
+    _drop(connection, "link", scope_id, system, changes.drop_links)
+    for record in changes.put_records:
+        _put_record(connection, scope_id, system, record)
+    for link in changes.put_links:
+        _put_link(connection, scope_id, system, link)
 
 
 def drop_by_sources(connection: sqlite3.Connection, scope_id: int, seqs: Sequence[int]) -> Dropped:

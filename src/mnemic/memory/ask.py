@@ -1,0 +1,81 @@
+"""From what a caller asks to a recall: which scope is meant, which system answers, how long it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mnemic.errors import InvalidScope
+from mnemic.memory.shared import Shared
+from mnemic.model import Cue, Recall, join_scope
+from mnemic.systems import runner
+
+_IDS = ("user_id", "agent_id", "run_id", "app_id")
+_SESSIONS = ("run_id", "session_id", "session")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the ids of other libraries point to here."""
+
+    scope: str
+    session: str | None = None
+    filters: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # what a write adds
+
+
+def resolve(
+    scope: str,
+    user_id: str | None = None,
+    agent_id: str | None = None,
+    run_id: str | None = None,
+    app_id: str | None = None,
+    filters: Mapping[str, Any] | None = None,
+) -> Place:
+    """The scope, session and filters that ids stand for, given as arguments or inside filters.
+
+    app_id and user_id are segments below the given scope, "app:crm/user:alice". agent_id is a segment of its own,
+    "agent:tutor", where there is no user; with a user it is a field of the episode that a search can be narrowed to.
+    run_id is the session. Raises InvalidScope for an id that is empty or cannot be a segment.
+    """
+    ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id, "app_id": app_id}
+    rest = dict(filters or {})
+    for name in _IDS:
+        if isinstance(rest.get(name), str) and rest[name] != "*":
+            ids[name] = ids[name] or rest.pop(name)
+    session = next(
+        (rest.pop(name) for name in _SESSIONS if isinstance(rest.get(name), str) and rest[name] != "*"), None
+    )
+    for kind, name in (("app", "app_id"), ("user", "user_id")):
+        if ids[name] is not None:
+            scope = join_scope(scope, _segment(kind, ids[name]))
+    agent = ids["agent_id"]
+    metadata = {}
+    if agent is not None and ids["user_id"] is None:
+        scope = join_scope(scope, _segment("agent", agent))
+    elif agent is not None:
+        metadata["agent_id"] = agent.strip()
+        rest["agent_id"] = agent.strip()
+    return Place(scope, ids["run_id"] or session, rest or None, metadata)
+
+
+def ask(shared: Shared, system: str, cue: Cue, *, note: bool = True) -> Recall:
+    """Let a system answer a cue; it first observes what it has not seen, if it keeps records and this handle may write."""
+    started = time.perf_counter()
+    answering = shared.system(system)
+    if not shared.store.read_only:
+        runner.catch_up(answering, cue.scope, shared.store, shared.view_of, shared.clock.now())
+    view = shared.view_of(cue.scope, system, include_children=cue.include_children)
+    hits = answering.recall(cue, view)
+    if note:
+        shared.note_recall([hit.episode for hit in hits if hit.episode is not None])
+    return Recall(cue=cue, hits=tuple(hits), system=system, elapsed_ms=1000 * (time.perf_counter() - started))
+
+
+def _segment(kind: str, id: str | None) -> str:
+    name = "" if id is None else id.strip() if isinstance(id, str) else str(id)
+    if not name or "/" in name:
+        raise InvalidScope(f"The {kind}_id {id!r} is empty or has a '/'. Give a name, or use scope('a/b') for a path.")
+    return f"{kind}:{name}"

@@ -1,0 +1,185 @@
+"""Forgetting: what to forget is found, removed with all that came from it, and proved to be gone.
+
+One transaction removes the episodes, their terms and vectors, the records and links made from them and the cached model
+answers that saw them; a system that had made any of those starts the scope again from what is left. Index files that
+held the scope are deleted, and the write-ahead log is emptied, so that no file of the store holds the bytes any more;
+SQLite's secure_delete has overwritten them with zeros in the database itself. What a file system or a disk keeps of
+overwritten blocks, and copies and backups made earlier, are out of our reach.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mnemic.memory.shared import Shared
+from mnemic.model import Episode
+from mnemic.store.contract import Removal, iterate
+from mnemic.systems import runner
+
+_SCRUB_TRIES, _SCRUB_WAIT_S = 20, 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was forgotten; holds ids and numbers, nothing of the content."""
+
+    scope: str
+    ids: tuple[str, ...]
+    at: datetime
+    records: int = 0
+    links: int = 0
+    answers: int = 0
+    rebuilt_systems: tuple[str, ...] = ()  # make their records again from what is left
+    is_scrubbed: bool = True  # False while a reader kept the write-ahead log from being emptied: call scrub() later
+    is_dry_run: bool = False
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes went."""
+        return len(self.ids)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "message": str(self),
+            "scope": self.scope,
+            "episodes": self.episodes,
+            "ids": list(self.ids),
+            "records": self.records,
+            "links": self.links,
+            "answers": self.answers,
+            "rebuilt_systems": list(self.rebuilt_systems),
+            "at": self.at.isoformat(),
+            "is_scrubbed": self.is_scrubbed,
+            "is_dry_run": self.is_dry_run,
+        }
+
+    def __getitem__(self, key: str) -> Any:
+        return self.to_dict()[key]
+
+    def __str__(self) -> str:
+        what = f"{self.episodes} episode{'' if self.episodes == 1 else 's'}"
+        made = [
+            f"{n} {name}{'' if n == 1 else 's'}"
+            for name, n in (("record", self.records), ("link", self.links), ("cached answer", self.answers))
+            if n
+        ]
+        verb = "Would forget" if self.is_dry_run else "Forgot"
+        return f"{verb} {what}{' with ' + ', '.join(made) + ' made from them' if made else ''} in scope {self.scope!r}."
+
+
+def with_versions(shared: Shared, scope: str, episodes: Iterable[Episode]) -> list[Episode]:
+    """The episodes and every earlier and later version of them: forgetting one text must not bring back another."""
+    found = {episode.id: episode for episode in episodes}
+    for episode in list(found.values()):
+        earlier = episode
+        while earlier.supersedes and earlier.supersedes not in found:
+            before = shared.store.get(scope, [earlier.supersedes])
+            if not before:
+                break
+            earlier = found.setdefault(before[0].id, before[0])
+        later: Episode | None = episode
+        while later is not None and (later := shared.store.superseding(scope, later.id)) is not None:
+            if later.id in found:
+                break
+            found[later.id] = later
+    return sorted(found.values(), key=lambda one: one.seq)
+
+
+def selected(shared: Shared, scope: str, keep: Callable[[Episode], bool]) -> list[Episode]:
+    """The scope's episodes for which `keep` holds."""
+    return [episode for episode in iterate(shared.store, scope) if keep(episode)]
+
+
+def preview(shared: Shared, scope: str, episodes: Sequence[Episode]) -> Receipt:
+    """What forgetting them would take along, without doing it."""
+    ids = {episode.id for episode in episodes}
+    systems = []
+    records = links = 0
+    for system in shared.store.records.attached():
+        made = [one for one in shared.store.records.records(system, scope) if ids & set(one.sources)]
+        tied = [one for one in shared.store.records.links(system, scope) if ids & set(one.sources)]
+        records, links = records + len(made), links + len(tied)
+        if made or tied:
+            systems.append(system)
+    return Receipt(
+        scope=scope,
+        ids=tuple(episode.id for episode in episodes),
+        at=shared.clock.now(),
+        records=records,
+        links=links,
+        rebuilt_systems=tuple(systems),
+        is_dry_run=True,
+    )
+
+
+def forget(shared: Shared, scope: str, episodes: Sequence[Episode], *, drop_scope: bool = False) -> Receipt:
+    """Remove the episodes and all that came from them."""
+    shared.must_write()
+    at = shared.clock.now()
+    seqs = [episode.seq for episode in episodes]
+    scope_ids = shared.store.scope_ids(scope)
+    shared.drop_traces(scope, seqs)
+    changes = {}
+    for name in shared.store.records.attached():
+        wanted = runner.forgetting(shared.system(name), scope, shared.store, shared.view_of, seqs)
+        if wanted is not None:
+            changes[name] = wanted
+    # files first: should we be stopped in between, a missing index is built again, but a stale one would keep the words
+    shared.library.drop(scope_ids)
+    removal = shared.store.remove(scope, seqs, at=at, changes=changes, drop_scope=drop_scope)
+    shared.library.drop(scope_ids)
+    return _receipt(scope, episodes, at, removal, is_scrubbed=scrub(shared))
+
+
+def scrub(shared: Shared) -> bool:
+    """Empty the write-ahead log; waits a second for readers that stand in the way."""
+    for _ in range(_SCRUB_TRIES):
+        if shared.store.scrub():
+            return True
+        time.sleep(_SCRUB_WAIT_S)
+    return False
+
+
+def find_traces(shared: Shared, text: str) -> list[Path]:
+    """The files of the store in which the bytes of `text` stand, read from disk as anyone could read them."""
+    if shared.store.path is None or not text:
+        return []
+    path = shared.store.path
+    files = [
+        path,
+        path.with_name(path.name + "-wal"),
+        path.with_name(path.name + "-shm"),
+        path.with_name(path.name + "-journal"),
+    ]
+    if shared.index_folder is not None and shared.index_folder.is_dir():
+        files += sorted(shared.index_folder.iterdir())
+    return [file for file in files if file.is_file() and _holds(file, text.encode())]
+
+
+def _holds(file: Path, wanted: bytes) -> bool:
+    tail = b""
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            if wanted in tail + block:
+                return True
+            tail = block[-len(wanted) :]
+    return False
+
+
+def _receipt(scope: str, episodes: Sequence[Episode], at: datetime, removal: Removal, *, is_scrubbed: bool) -> Receipt:
+    return Receipt(
+        scope=scope,
+        ids=tuple(episode.id for episode in episodes),
+        at=at,
+        records=removal.records,
+        links=removal.links,
+        answers=removal.answers,
+        rebuilt_systems=removal.rebuilt_systems,
+        is_scrubbed=is_scrubbed,
+    )

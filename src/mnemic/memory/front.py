@@ -1,0 +1,675 @@
+"""The front door of the library: `Memory`, and what it is asked.
+
+    memory = Memory.open("agent.db")
+    alice = memory.scope("acme/alice")
+    alice.add("I moved to Porto in March.", session="monday")
+    print(alice.search("Where does she live?")[0].text)
+    print(alice.context("Where does she live?", budget_tokens=500))
+
+A `Memory` is a handle on one scope of an open store. Handles are cheap, share everything, and may be used from many
+threads. Nothing is sent anywhere but to an embedding endpoint that was asked for; nothing is written outside the path
+that was given: the file itself, SQLite's -wal and -shm beside it, and a folder of index files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from mnemic.clock import Clock, SystemClock, parse_time
+from mnemic.errors import EditConflict, EpisodeNotFound, ParameterError, StoreReadOnly
+from mnemic.filters import compile_filter
+from mnemic.memory import forget as forgetting
+from mnemic.memory import transfer
+from mnemic.memory.ask import ask, resolve
+from mnemic.memory.forget import Receipt
+from mnemic.memory.intake import Message, Time, drafts_from
+from mnemic.memory.reindex import reindex
+from mnemic.memory.remember import Added, entry_of, episode_from, remember
+from mnemic.memory.shared import Shared
+from mnemic.memory.transfer import Imported
+from mnemic.model import Cue, Episode, Hit, Recall, join_scope
+from mnemic.models.embedder import Embedder
+from mnemic.models.resolve import open_embedder
+from mnemic.ops.pack import Citation, pack
+from mnemic.store.sqlite import SqliteStore
+from mnemic.systems import runner
+from mnemic.systems.registry import DEFAULT, create
+from mnemic.text.tokens import TokenCounter, count_tokens
+
+Embeds = str | Embedder | None
+Episodes = list[Episode]
+CONTEXT_HITS = 60  # how many hits compete for a place in a context block
+
+
+class Context(str):
+    """A prompt-ready block of memories. It is its text; it also knows what it cites and what it costs."""
+
+    citations: tuple[Citation, ...]
+    tokens: int
+    recall: Recall
+
+    def __new__(cls, text: str, citations: tuple[Citation, ...], tokens: int, recall: Recall) -> Context:
+        """Text with what stands behind it."""
+        self = super().__new__(cls, text)
+        self.citations, self.tokens, self.recall = citations, tokens, recall
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One text that a memory had."""
+
+    episode: Episode
+    event: Literal["ADD", "UPDATE"]
+    old_memory: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """In the shape that users of other memory libraries know."""
+        return {
+            "id": self.episode.id,
+            "memory_id": self.episode.id,
+            "old_memory": self.old_memory,
+            "new_memory": self.episode.text,
+            "event": self.event,
+            "created_at": self.episode.recorded_at.isoformat(),
+            "updated_at": self.episode.recorded_at.isoformat(),
+            "is_deleted": False,
+            "actor_id": self.episode.actor,
+            "role": self.episode.role,
+        }
+
+    def __getitem__(self, key: str) -> Any:
+        return self.to_dict()[key]
+
+
+class Memory:
+    """A memory for agents: one scope of an open store. Made with `Memory.open`, and from another with `scope`."""
+
+    def __init__(self, shared: Shared, scope: str = "", system: str = DEFAULT) -> None:
+        self._shared = shared
+        self._scope = scope
+        self._system = system
+
+    # -- opening and closing ------------------------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path | None = None,
+        *,
+        embedder: Embeds = None,
+        read_only: bool = False,
+        durability: Literal["full", "normal"] = "full",
+        busy_timeout_s: float = 30.0,
+        index_memory_mb: int = 512,
+        clock: Clock | None = None,
+    ) -> Memory:
+        """Open a memory kept in the file `path`, made if it is not there; None keeps it in this process's memory alone.
+
+        embedder: "auto" (the one that made the store; else MiniLM, else hashed n-grams with a warning), "minilm",
+        "hashing", "openai:MODEL", "sentence-transformers:NAME", or an object with embed, id and dim.
+        durability: "full" survives a power cut; "normal" may lose the last moments then, and is faster.
+        busy_timeout_s: how long a write waits for another process's before StoreBusy.
+        index_memory_mb: how much memory the indexes may take together.
+
+        Raises StoreReadOnly, NotAStore, StoreTooNew, StoreCorrupt, EmbedderMismatch, WeightsMissing; each says what to do.
+        """
+        where = None if path is None else _store_path(path, read_only)
+        clock = clock or SystemClock()
+        store = SqliteStore(where, clock=clock, read_only=read_only, durability=durability, timeout_s=busy_timeout_s)
+        try:
+            return cls(Shared(store, embedder, clock, index_memory_mb))
+        except BaseException:
+            store.close()
+            raise
+
+    def close(self) -> None:
+        """Write what waits and release the files, for all handles of this store. Calling it again does nothing."""
+        self._shared.close()
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = self._shared.store.path or "in memory"
+        return f"<Memory {str(where)!r} scope={self._scope!r} system={self._system!r}>"
+
+    # -- handles ------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None for a store in memory."""
+        return self._shared.store.path
+
+    @property
+    def scope_path(self) -> str:
+        """The scope that this handle is on."""
+        return self._scope
+
+    @property
+    def system_id(self) -> str:
+        """The system that answers this handle's searches."""
+        return self._system
+
+    def scope(self, path: str) -> Memory:
+        """A handle on the scope `path` inside this one, such as "acme/alice"; nothing is shared with its siblings."""
+        return Memory(self._shared, join_scope(self._scope, path), self._system)
+
+    def system(self, id: str) -> Memory:
+        """A handle on the same scope whose searches another system answers, such as "bm25"."""
+        self._shared.system(id)
+        return Memory(self._shared, self._scope, id)
+
+    # -- remembering --------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        messages: Message | Iterable[Message],
+        *,
+        role: str | None = None,
+        actor: str | None = None,
+        session: str | None = None,
+        occurred_at: Time | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        id: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        app_id: str | None = None,
+        timestamp: Time | None = None,
+        infer: bool = False,
+        show_progress: bool = False,
+    ) -> Added:
+        """Remember a string, a message, or a list of messages; all or nothing, and durably once this returns.
+
+        A message is `{"role": ..., "content": ...}` as chat APIs have it, and may carry its own name, timestamp, session, id
+        and metadata; the arguments hold for messages that do not say. An `id` makes a retry harmless: the same content
+        again changes nothing, other content is an IdConflict. Naive times are UTC; without any, it happened now.
+        user_id, agent_id and app_id choose a scope below this one; run_id is the session; timestamp is occurred_at. infer is
+        accepted for familiarity: nothing is inferred here, what was said is kept as it was.
+
+        Raises InvalidEpisode, InvalidTime, InvalidScope, IdConflict and StoreError; then nothing was written.
+        """
+        place = resolve(self._scope, user_id, agent_id, run_id, app_id)
+        drafts = drafts_from(
+            messages,
+            role=role,
+            actor=actor,
+            session=session or place.session,
+            occurred_at=occurred_at if occurred_at is not None else timestamp,
+            metadata={**(metadata or {}), **place.metadata} if place.metadata else metadata,
+            id=id,
+        )
+        return remember(self._shared, place.scope, drafts, show_progress=show_progress)
+
+    def update(
+        self,
+        id: str,
+        text: str | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        occurred_at: Time | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        app_id: str | None = None,
+    ) -> Episode:
+        """Correct the episode of that id: a new one supersedes it, and its past stays in `history`.
+
+        Compare-and-set: an id names one version, so when somebody else has corrected it since you read it, this raises
+        EditConflict with the id that is current, and writes nothing. `metadata` replaces; without `text` the text stays.
+        """
+        scope = resolve(self._scope, user_id, agent_id, run_id, app_id).scope
+        old = self._one(scope, id)
+        message: dict[str, Any] = {"role": old.role, "content": old.text if text is None else text}
+        draft = drafts_from(
+            message,
+            role=old.role,
+            actor=old.actor,
+            session=old.session,
+            occurred_at=old.occurred_at if occurred_at is None else occurred_at,
+            metadata=old.metadata if metadata is None else metadata,
+            id=None,
+        )[0]
+        draft.parts = old.parts
+        episode = episode_from(draft, scope, self._shared.clock.now(), supersedes=id)
+        self._shared.must_write()
+        appended = self._shared.store.append_superseding(entry_of(self._shared, episode, is_client_id=False))
+        if appended is None:
+            current = self._shared.store.superseding(scope, id)
+            now = f"it is now {current.id!r}" if current else "it was forgotten"
+            raise EditConflict(
+                f"The episode {id!r} changed since you read it: {now}. Nothing was written. Read it and try again."
+            )
+        return replace(episode, seq=appended.seqs[0])
+
+    # -- recalling ----------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        top_k: int | None = None,
+        threshold: float = 0.0,
+        filters: Mapping[str, Any] | None = None,
+        session: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        as_of: Time | None = None,
+        asked_at: Time | None = None,
+        include_children: bool = False,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        app_id: str | None = None,
+    ) -> Recall:
+        """The memories that answer `query`, best first, each with its score in [0, 1], its reasons and its sources.
+
+        since, until: a window on when things happened; a date as `until` means its whole day. as_of: only what was recorded
+        by then, ranked as it would have been. asked_at: what "yesterday" in the query is relative to. filters: metadata and
+        own fields, in either common dialect (see `mnemic.filters`). include_children also searches the scopes below.
+        top_k is limit. Raises InvalidCue-like ParameterError, InvalidFilter, InvalidTime and InvalidScope.
+        """
+        cue = self._cue(
+            query,
+            limit if top_k is None else top_k,
+            threshold=threshold,
+            filters=filters,
+            session=session,
+            since=since,
+            until=until,
+            as_of=as_of,
+            asked_at=asked_at,
+            include_children=include_children,
+            ids=(user_id, agent_id, run_id, app_id),
+        )
+        return ask(self._shared, self._system, cue)
+
+    def context(
+        self,
+        query: str,
+        *,
+        budget_tokens: int = 1000,
+        max_tokens: int | None = None,
+        limit: int = CONTEXT_HITS,
+        count: TokenCounter = count_tokens,
+        threshold: float = 0.0,
+        filters: Mapping[str, Any] | None = None,
+        session: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        as_of: Time | None = None,
+        asked_at: Time | None = None,
+        include_children: bool = False,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        app_id: str | None = None,
+    ) -> Context:
+        """What answers `query`, as a block of text for a prompt: dated, attributed, cited, within `budget_tokens`.
+
+        count: how tokens are counted; the default is a stated rule near what common tokenizers give. max_tokens is
+        budget_tokens. The rest is as in `search`. Empty when nothing is remembered or nothing fits.
+        """
+        budget = budget_tokens if max_tokens is None else max_tokens
+        if budget < 1:
+            raise ParameterError(f"budget_tokens={budget}: give at least 1.")
+        cue = self._cue(
+            query,
+            limit,
+            threshold=threshold,
+            filters=filters,
+            session=session,
+            since=since,
+            until=until,
+            as_of=as_of,
+            asked_at=asked_at,
+            include_children=include_children,
+            ids=(user_id, agent_id, run_id, app_id),
+        )
+        recall = ask(self._shared, self._system, cue, note=False)
+        block = pack(recall.hits, budget, self._mark, count)
+        shown = {citation.id for citation in block.citations}
+        self._shared.note_recall([hit.episode for hit in recall.hits if hit.episode and hit.id in shown])
+        return Context(block.text, block.citations, block.tokens, recall)
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def get(
+        self, id: str, *, user_id: str | None = None, agent_id: str | None = None, app_id: str | None = None
+    ) -> Episode:
+        """The episode of that id in this scope. Raises EpisodeNotFound."""
+        return self._one(resolve(self._scope, user_id, agent_id, None, app_id).scope, id)
+
+    def list(
+        self,
+        *,
+        limit: int = 100,
+        after: int = 0,
+        newest_first: bool = False,
+        session: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        filters: Mapping[str, Any] | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        app_id: str | None = None,
+    ) -> Episodes:
+        """Episodes of this scope in the order of the log, a page at a time: pass the last one's `seq` as `after` for the next."""
+        if limit < 1:
+            raise ParameterError(f"limit={limit}: give at least 1.")
+        place = resolve(self._scope, user_id, agent_id, run_id, app_id, filters)
+        keep = _selector(None, session or place.session, since, until, place.filters)
+        found: Episodes = []
+        while len(found) < limit:
+            page = self._shared.store.scan(place.scope, after=after, limit=1000, newest_first=newest_first)
+            if not page:
+                break
+            found += [episode for episode in page if keep(episode)]
+            after = page[-1].seq
+        return found[:limit]
+
+    def get_all(self, *, limit: int = 100, filters: Mapping[str, Any] | None = None, **ids: Any) -> dict[str, Any]:
+        """Newest first, in the shape that users of other memory libraries know: `{"results": [...]}`."""
+        episodes = self.list(limit=limit, newest_first=True, filters=filters, **ids)
+        return {"results": [Hit(score=0.0, episode=episode).to_dict() for episode in episodes]}
+
+    def history(
+        self, id: str, *, user_id: str | None = None, agent_id: str | None = None, app_id: str | None = None
+    ) -> list[Version]:  # type: ignore[valid-type]
+        """Every text that this memory had, oldest first, from any of its ids. Raises EpisodeNotFound."""
+        scope = resolve(self._scope, user_id, agent_id, None, app_id).scope
+        versions = forgetting.with_versions(self._shared, scope, [self._one(scope, id)])
+        return [
+            Version(
+                one,
+                "UPDATE" if one.supersedes else "ADD",
+                versions[place - 1].text if place and one.supersedes else None,
+            )
+            for place, one in enumerate(versions)
+        ]
+
+    # -- forgetting ---------------------------------------------------------------------------------------
+
+    def forget(
+        self,
+        id: str | Sequence[str] | None = None,
+        *,
+        session: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        everything: bool = False,
+        include_children: bool = False,
+        dry_run: bool = False,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        app_id: str | None = None,
+    ) -> Receipt:
+        """Forget for good: by id (one or several), session, filters, time, or everything in the scope; what is given must all hold.
+
+        Every version of a forgotten memory goes, with all that was made from it, from every file of the store. dry_run says
+        what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when nothing is chosen.
+        """
+        place = resolve(self._scope, user_id, agent_id, run_id, app_id, filters)
+        ids = None if id is None else {id} if isinstance(id, str) else set(id)
+        session = session or place.session
+        criteria = (ids is not None, session, place.filters, since, until)
+        if not any(criteria) and not everything:
+            raise ParameterError(
+                "Nothing was chosen to forget. Give an id, a session, filters, a time, or everything=True."
+            )
+        if everything and any(criteria):
+            raise ParameterError("everything=True forgets the whole scope; give it alone, or leave it out to choose.")
+        keep = _selector(ids, session, since, until, place.filters)
+        paths = list(self._shared.store.scopes(place.scope)) if include_children else [place.scope]
+        found = {}
+        for path in paths:
+            if ids is not None and len(ids) <= 1000:
+                chosen = [one for one in self._shared.store.get(path, sorted(ids)) if keep(one)]
+            else:
+                chosen = forgetting.selected(self._shared, path, keep)
+            found[path] = forgetting.with_versions(self._shared, path, chosen)
+        missing = (ids or set()) - {one.id for chosen in found.values() for one in chosen}
+        if missing:
+            raise EpisodeNotFound(
+                f"No episode {sorted(missing)[0]!r} in the scope {place.scope!r}. Nothing was forgotten."
+            )
+        if dry_run:
+            receipts = [forgetting.preview(self._shared, path, chosen) for path, chosen in found.items()]
+        else:
+            receipts = [
+                forgetting.forget(self._shared, path, chosen, drop_scope=everything) for path, chosen in found.items()
+            ]
+        return _together(place.scope, receipts, self._shared.clock.now(), dry_run)
+
+    def delete(self, id: str, **ids: Any) -> Receipt:
+        """Forget one memory: `forget(id)`."""
+        return self.forget(id, **ids)
+
+    def delete_all(self, **ids: Any) -> Receipt:
+        """Forget everything of a user, agent or run, or of this scope."""
+        if ids.get("run_id") or ids.get("session"):
+            return self.forget(**ids)
+        return self.forget(everything=True, **ids)
+
+    def reset(self) -> Receipt:
+        """Forget everything in this scope and in every scope below it."""
+        return self.forget(everything=True, include_children=True)
+
+    def find_traces(self, text: str) -> list[Path]:  # type: ignore[valid-type]
+        """The files of this store in which the bytes of `text` stand: after forgetting it, none."""
+        return forgetting.find_traces(self._shared, text)
+
+    def scrub(self) -> bool:
+        """Empty the write-ahead log, so that nothing forgotten stands in it; False while a reader stands in the way."""
+        self._shared.must_write()
+        return forgetting.scrub(self._shared)
+
+    # -- systems ------------------------------------------------------------------------------------------
+
+    def attach(self, system: str, **parameters: Any) -> Memory:
+        """Let a system observe this store's log from its beginning, and go on; a handle whose searches it answers.
+
+        It makes its records when `consolidate` is called, or when it is first asked. Attaching it again with other parameters
+        starts its records anew. Raises SystemNotFound and ParameterError.
+        """
+        create(system, parameters)
+        self._shared.must_write()
+        records = self._shared.store.records
+        attached = records.attached()
+        if system in attached and attached[system] != parameters:
+            records.reset(system)
+        records.attach(system, parameters, self._shared.clock.now())
+        self._shared.forget_system(system)
+        return self.system(system)
+
+    def detach(self, system: str) -> None:
+        """Drop a system and everything it made; the log is not touched."""
+        self._shared.must_write()
+        self._shared.store.records.detach(system)
+        self._shared.forget_system(system)
+
+    def consolidate(self) -> dict[str, dict[str, int | str]]:
+        """Let every attached system observe what it has not seen and do its offline work, in this scope and those below.
+
+        Returns what each did, by system: episodes observed, and the error that stopped it in a scope, if any. Episodes that
+        still wait for their vectors are embedded.
+        """
+        self._shared.must_write()
+        if (
+            self._shared.store.counts()["waiting_vectors"]
+            and self._shared.store.meta("embedder") == self._shared.embedder.id
+        ):
+            reindex(self._shared.store, self._shared.embedder.embedder)
+        done: dict[str, dict[str, int | str]] = {}
+        for name in self._shared.store.records.attached():
+            report: dict[str, int | str] = {"observed": 0}
+            for path in self._shared.store.scopes(self._scope):
+                progress = runner.consolidate(
+                    self._shared.system(name), path, self._shared.store, self._shared.view_of, self._shared.clock.now()
+                )
+                report["observed"] = int(report["observed"]) + progress.observed
+                if progress.error:
+                    report["error"] = f"{path}: {progress.error}"
+            done[name] = report
+        return done
+
+    # -- the store ----------------------------------------------------------------------------------------
+
+    def scopes(self) -> dict[str, int]:
+        """This scope and those below it that hold anything, with their number of episodes."""
+        return self._shared.store.scopes(self._scope)
+
+    def stats(self) -> dict[str, Any]:
+        """What this scope, or for the root handle the whole store, holds; and the embedder."""
+        self._shared.flush_recalls()
+        counts = self._shared.store.counts(self._scope or None)
+        return {
+            **counts,
+            "scope": self._scope,
+            "embedder": self._shared.store.meta("embedder") or self._shared.embedder.id,
+            "attached": list(self._shared.store.records.attached()),
+        }
+
+    def import_(self, path: str | Path, format: str | None = None, *, show_progress: bool = False) -> Imported:
+        """Read a past from a file or folder into this scope; see `mnemic.formats`. Importing it again changes nothing.
+
+        format: one of `mnemic.formats.registry.FORMATS`; without it, it is told from the content. What could not be read is in
+        the result's `problems`, with file and line.
+        """
+        return transfer.import_file(self._shared, self._scope, path, format, show_progress=show_progress)
+
+    def export(self, path: str | Path | TextIO, *, include_children: bool = True) -> int:
+        """Write this scope, and those below it, as JSON Lines; how many episodes it wrote. `import_` reads it back."""
+        if isinstance(path, str | Path):
+            with Path(path).open("w", encoding="utf-8") as out:
+                return transfer.export(self._shared, self._scope, out, include_children=include_children)
+        return transfer.export(self._shared, self._scope, path, include_children=include_children)
+
+    @staticmethod
+    def reindex(path: str | Path, embedder: Embeds = None, *, show_progress: bool = False, again: bool = False) -> int:
+        """Embed a store's episodes with another embedder, or what still waits; how many were embedded.
+
+        Interrupted, it goes on at the next call. `again` embeds everything anew.
+        """
+        with_store = SqliteStore(_store_path(path, read_only=False))
+        try:
+            return reindex(with_store, open_embedder(embedder), show_progress=show_progress, again=again)
+        finally:
+            with_store.close()
+
+    # -- the words of others ------------------------------------------------------------------------------
+
+    remember = add
+    recall = search
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _one(self, scope: str, id: str) -> Episode:
+        found = self._shared.store.get(scope, [id])
+        if not found:
+            raise EpisodeNotFound(f"No episode {id!r} in the scope {scope!r}. `list` shows what is there.")
+        return found[0]
+
+    def _mark(self, hit: Hit) -> str:
+        seq = hit.episode.seq if hit.episode else 0
+        return self._shared.marks.of(seq)
+
+    def _cue(
+        self,
+        query: str,
+        limit: int,
+        *,
+        threshold: float,
+        filters: Mapping[str, Any] | None,
+        session: str | None,
+        since: Time | None,
+        until: Time | None,
+        as_of: Time | None,
+        asked_at: Time | None,
+        include_children: bool,
+        ids: tuple[str | None, str | None, str | None, str | None],
+    ) -> Cue:
+        if not isinstance(query, str):
+            raise ParameterError(f"The query is {type(query).__name__}; text is expected.")
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise ParameterError(f"limit={limit!r}: give a whole number of at least 1.")
+        if not 0.0 <= threshold <= 1.0:
+            raise ParameterError(f"threshold={threshold!r}: scores lie between 0 and 1.")
+        place = resolve(self._scope, *ids, filters)
+        if place.filters:
+            compile_filter(place.filters)
+        return Cue(
+            text=query,
+            scope=place.scope,
+            asked_at=self._shared.clock.now() if asked_at is None else parse_time(asked_at),
+            limit=limit,
+            include_children=include_children,
+            session=session or place.session,
+            since=None if since is None else parse_time(since),
+            until=None if until is None else parse_time(until, end_of_day=True),
+            as_of=None if as_of is None else parse_time(as_of, end_of_day=True),
+            filters=place.filters,
+            threshold=threshold,
+        )
+
+
+def _store_path(path: str | Path, read_only: bool) -> Path:
+    where = Path(path)
+    if where.is_dir():
+        raise StoreReadOnly(
+            f"{where} is a folder; a memory is a file. Give a file in it, such as {where / 'memory.db'}."
+        )
+    if not where.parent.is_dir():
+        raise StoreReadOnly(
+            f"The folder {where.parent} does not exist, so {where.name} cannot be made in it. Make it first."
+        )
+    if read_only and not where.exists():
+        raise StoreReadOnly(
+            f"{where} does not exist, and read_only=True makes no files. Give the path of an existing memory."
+        )
+    return where
+
+
+def _selector(
+    ids: set[str] | None, session: str | None, since: Time | None, until: Time | None, filters: Mapping[str, Any] | None
+) -> Callable[[Episode], bool]:
+    begins = None if since is None else parse_time(since)
+    ends = None if until is None else parse_time(until, end_of_day=True)
+    passes = compile_filter(filters) if filters else None
+
+    def keep(episode: Episode) -> bool:
+        return (
+            (ids is None or episode.id in ids)
+            and (session is None or episode.session == session)
+            and (begins is None or episode.occurred_at >= begins)
+            and (ends is None or episode.occurred_at <= ends)
+            and (passes is None or passes(episode))
+        )
+
+    return keep
+
+
+def _together(scope: str, receipts: Sequence[Receipt], at: datetime, dry_run: bool) -> Receipt:
+    return Receipt(
+        scope=scope,
+        ids=tuple(id for one in receipts for id in one.ids),
+        at=at,
+        records=sum(one.records for one in receipts),
+        links=sum(one.links for one in receipts),
+        answers=sum(one.answers for one in receipts),
+        rebuilt_systems=tuple(dict.fromkeys(name for one in receipts for name in one.rebuilt_systems)),
+        is_scrubbed=all(one.is_scrubbed for one in receipts),
+        is_dry_run=dry_run,
+    )

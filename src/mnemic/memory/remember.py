@@ -1,0 +1,148 @@
+"""The write path: drafts become episodes with terms, hashes and vectors, and are appended in one transaction."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mnemic.memory.intake import Draft
+from mnemic.memory.shared import Shared
+from mnemic.model import ECHO, OBSERVED, Episode, Origin
+from mnemic.ops.echo import Echo, RecalledTexts, echo_by_lineage
+from mnemic.ops.repeats import content_hash
+from mnemic.store.contract import Entry
+from mnemic.text.terms import terms
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What `add` did: the episodes as the log holds them, in the order given, and which of them are new.
+
+    Iterates over the episodes; `added["results"]` has the shape that users of other memory libraries know.
+    """
+
+    episodes: tuple[Episode, ...]
+    is_new: tuple[bool, ...]  # False where the id was there already, with the same content: a retry
+
+    @property
+    def ids(self) -> list[str]:
+        """The episodes' ids."""
+        return [episode.id for episode in self.episodes]
+
+    @property
+    def id(self) -> str:
+        """The id of the only episode, or of the first."""
+        return self.episodes[0].id
+
+    @property
+    def echoes(self) -> list[Episode]:
+        """Those that only repeat what was recalled."""
+        return [episode for episode in self.episodes if episode.origin == ECHO]
+
+    def __len__(self) -> int:
+        return len(self.episodes)
+
+    def __iter__(self) -> Any:
+        return iter(self.episodes)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.to_dict()[key]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "results": [
+                {
+                    "id": episode.id,
+                    "memory": episode.text,
+                    "event": "ADD" if is_new else "NONE",
+                    "origin": episode.origin,
+                }
+                for episode, is_new in zip(self.episodes, self.is_new, strict=True)
+            ]
+        }
+
+
+def remember(shared: Shared, scope: str, drafts: Sequence[Draft], *, show_progress: bool = False) -> Added:
+    """Append drafts to the scope's log, durably and all together."""
+    shared.must_write()
+    now = shared.clock.now()
+    recalled = shared.recalled(scope)
+    entries: list[Entry] = []
+    vectors = shared.vectors_of([draft.text for draft in drafts], show_progress=show_progress) if drafts else None
+    if vectors is None and drafts:
+        warnings.warn(
+            f"The embedder {shared.embedder.id} cannot be reached. The episodes are kept and found by their words; "
+            "`mnemic reindex` embeds them later.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    rows = None if vectors is None else memoryview(vectors.reshape(-1).view("u1"))  # type: ignore[arg-type]
+    width = 0 if vectors is None else 2 * vectors.shape[1]
+    for place, draft in enumerate(drafts):
+        words = terms(draft.text)
+        echo = _echo(shared, scope, draft, words, recalled)
+        episode = episode_from(draft, scope, now, echo)
+        vector = None if rows is None else rows[place * width : (place + 1) * width]
+        entries.append(Entry(episode, " ".join(words), content_hash(draft.text), vector, draft.is_client_id))
+    appended = shared.store.append(entries)
+    return _added(shared, entries, appended.seqs, appended.is_new)
+
+
+def episode_from(
+    draft: Draft, scope: str, now: datetime, echo: Echo | None = None, supersedes: str | None = None
+) -> Episode:
+    """The episode that a draft becomes."""
+    origin: Origin = OBSERVED if echo is None else ECHO
+    return Episode(
+        text=draft.text,
+        id=draft.id,
+        scope=scope,
+        occurred_at=draft.occurred_at or now,
+        recorded_at=now,
+        role=draft.role,
+        actor=draft.actor,
+        session=draft.session,
+        metadata=draft.metadata,
+        parts=draft.parts,
+        supersedes=supersedes,
+        origin=origin,
+        echo_of=() if echo is None else echo.ids,
+    )
+
+
+def entry_of(shared: Shared, episode: Episode, *, is_client_id: bool) -> Entry:
+    """One episode with what the indexes need."""
+    vectors = shared.vectors_of([episode.text])
+    vector = None if vectors is None else vectors[0].tobytes()
+    return Entry(episode, " ".join(terms(episode.text)), content_hash(episode.text), vector, is_client_id)
+
+
+def _echo(shared: Shared, scope: str, draft: Draft, words: list[str], recalled: RecalledTexts) -> Echo | None:
+    if "[m:" in draft.text and (seqs := shared.marks.found_in(draft.text)):
+        marked = [one for one in shared.store.by_seq(seqs).values() if one.scope == scope]
+        if (echo := echo_by_lineage(draft.text, marked)) is not None:
+            return echo
+    if not recalled:
+        return None
+    return recalled.echo_of(draft.text, frozenset(words), draft.role, shared.clock.now())
+
+
+def _added(shared: Shared, entries: list[Entry], seqs: Sequence[int], is_new: Sequence[bool]) -> Added:
+    already = (
+        shared.store.by_seq([seq for seq, new in zip(seqs, is_new, strict=True) if not new]) if not all(is_new) else {}
+    )
+    episodes = tuple(
+        _placed(entry.episode, seq) if new else already.get(seq, entry.episode)
+        for entry, seq, new in zip(entries, seqs, is_new, strict=True)
+    )
+    return Added(episodes, tuple(is_new))
+
+
+def _placed(episode: Episode, seq: int) -> Episode:
+    # not dataclasses.replace: this runs for every episode of a batch, and nobody else has seen the episode yet
+    object.__setattr__(episode, "seq", seq)
+    return episode

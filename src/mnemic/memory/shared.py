@@ -1,0 +1,193 @@
+"""What all handles of one open store share: the store, the indexes, the embedder, and what was recalled lately."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnemic.clock import Clock
+from mnemic.errors import EmbedderMismatch, EmbedderUnavailable, ParameterError, StoreReadOnly
+from mnemic.index.files import IndexFiles
+from mnemic.index.library import IndexLibrary
+from mnemic.index.scope_index import ScopeIndex
+from mnemic.model import Episode, new_id
+from mnemic.models.embedder import CachedEmbedder, Embedder
+from mnemic.models.resolve import open_embedder
+from mnemic.ops.echo import Marks, RecalledTexts
+from mnemic.store.sqlite import SqliteStore
+from mnemic.systems.contract import MemorySystem
+from mnemic.systems.registry import create
+from mnemic.systems.view import View
+
+ECHO_WINDOW = timedelta(days=1)  # how long recalled text is recognised by its content; its mark is known for ever
+_FLUSH_RECALLS = 256  # episodes whose recall counts wait in memory
+_SCOPES_IN_MIND = 1024
+
+
+class Shared:
+    """The parts behind every `Memory` handle of one open store."""
+
+    def __init__(self, store: SqliteStore, embedder: str | Embedder | None, clock: Clock, index_memory_mb: int) -> None:
+        if index_memory_mb < 1:
+            raise ParameterError(f"index_memory_mb={index_memory_mb}: give at least 1.")
+        self.store = store
+        self.clock = clock
+        self._index_bytes = index_memory_mb * 2**20
+        stored = store.meta("embedder")
+        self.embedder = CachedEmbedder(open_embedder(embedder, stored_id=stored))
+        if stored is not None and stored != self.embedder.id:
+            raise EmbedderMismatch(
+                f"{store.path or 'The store'} holds vectors of {stored}; it was opened with {self.embedder.id}. Their vectors cannot "
+                "be compared. Open it with the embedder that made it, or run `mnemic reindex` to embed everything again."
+            )
+        if store.read_only:
+            self.store_id = store.meta("store_id") or ""
+        else:
+            self.store_id = store.claim_meta("store_id", new_id())
+        self.marks = Marks(self.store_id)
+        self._library: IndexLibrary | None = None
+        self._lock = threading.Lock()
+        self._recalled: dict[str, RecalledTexts] = {}
+        self._recall_counts: dict[int, tuple[int, datetime]] = {}
+        self._systems: dict[str, MemorySystem] = {}
+
+    # -- indexes and vectors ------------------------------------------------------------------------------
+
+    @property
+    def index_folder(self) -> Path | None:
+        """Where index files go: beside the database, in a folder of its name with `.index` behind it."""
+        path = self.store.path
+        return None if path is None else path.with_name(path.name + ".index")
+
+    @property
+    def library(self) -> IndexLibrary:
+        """The indexes; made at the first need, since only then the embedder must know its dimension."""
+        with self._lock:
+            if self._library is None:
+                files = None
+                if self.index_folder is not None and not self.store.read_only:
+                    files = IndexFiles(self.index_folder, f"{self.store_id} {self.embedder.id}")
+                dim = int(self.store.meta("dim") or 0) or self.embedder.dim
+                self._library = IndexLibrary(self.store, dim, files, self._index_bytes)
+            return self._library
+
+    def vectors_of(self, texts: Sequence[str], *, show_progress: bool = False) -> NDArray[np.float16] | None:
+        """float16 [n, dim] vectors of the texts, the embedder written down as this store's; None when it cannot be reached.
+
+        Raises EmbedderMismatch when another process has meanwhile begun this store with another embedder.
+        """
+        try:
+            vectors = self.embedder.embed_many(texts, show_progress) if len(texts) > 1 else self.embedder.embed(texts)
+        except EmbedderUnavailable:
+            return None
+        self._claim_embedder(vectors.shape[1])
+        return vectors.astype("<f2")
+
+    def query_vector(self, text: str) -> NDArray[np.float32] | None:
+        """A cue's text as a unit vector; None when the embedder cannot be reached: recall is then by words alone."""
+        try:
+            vector: NDArray[np.float32] = self.embedder.embed([text], kind="query")[0]
+        except EmbedderUnavailable:
+            return None
+        return vector if bool(vector.any()) else None
+
+    def _claim_embedder(self, dim: int) -> None:
+        if getattr(self, "_claimed", None) == dim:
+            return
+        owner = self.store.claim_meta("embedder", self.embedder.id)
+        known = int(self.store.claim_meta("dim", str(dim)))
+        if owner != self.embedder.id or known != dim:
+            raise EmbedderMismatch(
+                f"{self.store.path or 'The store'} holds {known}-dimensional vectors of {owner}; {self.embedder.id} gave {dim}. "
+                "Nothing was written. Open the store with the embedder that made it, or run `mnemic reindex`."
+            )
+        self._claimed = dim
+
+    # -- views and systems --------------------------------------------------------------------------------
+
+    def view_of(self, scope: str, system: str, until_seq: int | None = None, *, include_children: bool = False) -> View:
+        """What the system may see of the scope."""
+
+        def index() -> ScopeIndex:
+            ids = self.store.scope_ids(scope, include_children=include_children)
+            return self.library.of(ids) if ids else ScopeIndex(self.library.dim)
+
+        return View(self.store, index, self.query_vector, scope, system, until_seq)
+
+    def system(self, id: str) -> MemorySystem:
+        """The system of that name: as it is attached, else with its defaults."""
+        if id not in self._systems:
+            self._systems[id] = create(id, self.store.records.attached().get(id))
+        return self._systems[id]
+
+    def forget_system(self, id: str) -> None:
+        """Make it again at the next use: its parameters changed."""
+        self._systems.pop(id, None)
+
+    # -- what was recalled --------------------------------------------------------------------------------
+
+    def note_recall(self, episodes: Sequence[Episode]) -> None:
+        """These episodes were handed out: to be recognised as echoes, and counted."""
+        now = self.clock.now()
+        with self._lock:
+            for episode in episodes:
+                self._recalled_in(episode.scope).note([episode], now)
+                times, _ = self._recall_counts.get(episode.seq, (0, now))
+                self._recall_counts[episode.seq] = (times + 1, now)
+            is_time = len(self._recall_counts) >= _FLUSH_RECALLS
+        if is_time:
+            self.flush_recalls()
+
+    def recalled(self, scope: str) -> RecalledTexts:
+        """What was recalled in the scope within the echo window, by this process and, as far as it was written, by others."""
+        with self._lock:
+            return self._recalled_in(scope)
+
+    def flush_recalls(self) -> None:
+        """Write the recall counts. They are statistics: a crash before this loses no memory."""
+        with self._lock:
+            waiting, self._recall_counts = self._recall_counts, {}
+        if waiting and not self.store.read_only:
+            self.store.note_recalls(waiting)
+
+    def drop_traces(self, scope: str, seqs: Iterable[int]) -> None:
+        """Forget what memory holds of these episodes."""
+        gone = set(seqs)
+        self.embedder.clear()
+        with self._lock:
+            if scope in self._recalled:
+                self._recalled[scope].drop(gone)
+            for seq in gone:
+                self._recall_counts.pop(seq, None)
+
+    def must_write(self) -> None:
+        """Raise StoreReadOnly where this handle may only read."""
+        if self.store.read_only:
+            raise StoreReadOnly(f"{self.store.path} was opened read-only. Open it without read_only=True to write.")
+
+    def close(self) -> None:
+        """Write what waits, and close."""
+        try:
+            self.flush_recalls()
+            if self._library is not None:
+                self._library.save()
+        finally:
+            self.store.close()
+
+    def _recalled_in(self, scope: str) -> RecalledTexts:
+        if scope not in self._recalled:
+            if len(self._recalled) >= _SCOPES_IN_MIND:
+                del self._recalled[next(iter(self._recalled))]
+            texts = RecalledTexts(ECHO_WINDOW)
+            now = self.clock.now()
+            seqs = self.store.recalled_since(scope, now - ECHO_WINDOW, texts.capacity)
+            if seqs:
+                found = self.store.by_seq(seqs)
+                texts.note([found[seq] for seq in reversed(seqs) if seq in found], now)
+            self._recalled[scope] = texts
+        return self._recalled[scope]

@@ -1,0 +1,147 @@
+"""Moving pasts in and out: import from files of many formats, export to one open format.
+
+An import reads a stream and writes batches, each one transaction. Ids follow from the file, so an entry that is already
+there is skipped before anything is embedded: importing twice is harmless, and an import that was cut short goes on where
+it was. What cannot be read is reported with its place and does not stop the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from mnemic._version import __version__
+from mnemic.errors import IdConflict, InvalidInput
+from mnemic.formats.message import Message, Problem
+from mnemic.formats.registry import read
+from mnemic.memory.intake import checked_json, checked_text
+from mnemic.memory.shared import Shared
+from mnemic.model import ECHO, OBSERVED, Episode, join_scope
+from mnemic.ops.repeats import content_hash
+from mnemic.progress import track
+from mnemic.store.contract import Entry, iterate
+from mnemic.text.terms import terms
+
+_BATCH = 256
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import did."""
+
+    added: int = 0
+    skipped: int = 0  # already there
+    problems: list[Problem] = field(default_factory=list)
+    scopes: dict[str, int] = field(default_factory=dict)  # scope -> episodes added
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "added": self.added,
+            "skipped": self.skipped,
+            "scopes": dict(self.scopes),
+            "problems": [
+                {"location": one.location, "reason": one.reason, "excerpt": one.excerpt} for one in self.problems
+            ],
+        }
+
+
+def import_file(
+    shared: Shared, scope: str, path: str | Path, format: str | None = None, *, show_progress: bool = False
+) -> Imported:
+    """Read a file into the scope; what has scopes of its own goes below it. Raises FormatError for an unknown format."""
+    shared.must_write()
+    done = Imported()
+    stream = iter(track(read(path, format), f"Importing {Path(path).name}", show=show_progress))
+    while batch := list(islice(stream, _BATCH)):
+        done.problems += [one for one in batch if isinstance(one, Problem)]
+        by_scope: dict[str, list[Message]] = {}
+        for one in batch:
+            if isinstance(one, Message):
+                by_scope.setdefault(join_scope(scope, one.scope or ""), []).append(one)
+        for target, messages in by_scope.items():
+            _append(shared, target, messages, done)
+    return done
+
+
+def export(shared: Shared, scope: str, out: TextIO, *, include_children: bool = True) -> int:
+    """Write a scope as JSON Lines: a header, then one episode a line; how many there were.
+
+    Scopes are written relative to the exported one, so that an import can put them anywhere.
+    """
+    paths = [path for path in shared.store.scopes(scope) if include_children or path == scope]
+    header = {"format": "mnemic", "version": 1, "made_by": f"mnemic {__version__}", "scope": scope}
+    out.write(json.dumps(header, ensure_ascii=False) + "\n")
+    written = 0
+    for path in paths:
+        relative = path[len(scope) :].removeprefix("/") if scope else path
+        for episode in iterate(shared.store, path):
+            out.write(
+                json.dumps({"type": "episode", **episode.to_dict(), "scope": relative}, ensure_ascii=False) + "\n"
+            )
+            written += 1
+    return written
+
+
+def _append(shared: Shared, scope: str, messages: list[Message], done: Imported) -> None:
+    there = shared.store.existing(scope, [message.id for message in messages])
+    done.skipped += sum(message.id in there for message in messages)
+    new = {message.id: message for message in messages if message.id not in there}
+    done.skipped += sum(message.id not in there for message in messages) - len(new)
+    episodes = [episode for message in new.values() if (episode := _checked(shared, scope, message, done))]
+    if not episodes:
+        return
+    vectors = shared.vectors_of([episode.text for episode in episodes])
+    entries = [
+        Entry(
+            episode,
+            " ".join(terms(episode.text)),
+            content_hash(episode.text),
+            None if vectors is None else vectors[place].tobytes(),
+            True,
+        )
+        for place, episode in enumerate(episodes)
+    ]
+    try:
+        appended = shared.store.append(entries)
+    except IdConflict:  # another process imported the same file with other content meanwhile: one by one, then
+        for entry in entries:
+            try:
+                _count(done, scope, shared.store.append([entry]).is_new)
+            except IdConflict as error:
+                done.problems.append(Problem(new[entry.episode.id].location, str(error)))
+        return
+    _count(done, scope, appended.is_new)
+
+
+def _count(done: Imported, scope: str, is_new: tuple[bool, ...]) -> None:
+    done.added += sum(is_new)
+    done.skipped += len(is_new) - sum(is_new)
+    done.scopes[scope] = done.scopes.get(scope, 0) + sum(is_new)
+
+
+def _checked(shared: Shared, scope: str, message: Message, done: Imported) -> Episode | None:
+    now = shared.clock.now()
+    try:
+        parts = checked_json({"parts": list(message.parts)}, "content")["parts"] if message.parts else []
+        return Episode(
+            text=checked_text(message.text),
+            id=message.id,
+            scope=scope,
+            occurred_at=message.occurred_at or message.recorded_at or now,
+            recorded_at=message.recorded_at or now,
+            role=message.role,
+            actor=message.actor,
+            session=message.session,
+            metadata=checked_json(message.metadata, "metadata") if message.metadata else {},
+            parts=tuple(parts),
+            supersedes=message.supersedes,
+            origin=ECHO if message.origin == ECHO else OBSERVED,
+            echo_of=message.echo_of,
+        )
+    except InvalidInput as error:
+        done.problems.append(Problem(message.location, str(error)))
+        return None

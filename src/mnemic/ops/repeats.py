@@ -1,0 +1,100 @@
+"""The same thing said again: exactly, and nearly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from mnemic.text.terms import normalised
+
+NEARLY = 0.9  # share of distinct terms in common from which two texts are nearly the same
+
+
+def content_hash(text: str) -> int:
+    """Signed 64 bits, equal for texts that differ only in case, white space and punctuation.
+
+    >>> content_hash("I like tea!") == content_hash("i  like tea")
+    True
+    """
+    digest = hashlib.blake2b(normalised(text).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    """Share of the terms of either that both have; 0 when neither has any."""
+    union = len(one | other)
+    return len(one & other) / union if union else 0.0
+
+
+def containment(part: frozenset[str], whole: frozenset[str]) -> float:
+    """Share of `part`'s terms that stand in `whole` too; 0 when it has none."""
+    return len(part & whole) / len(part) if part else 0.0
+
+
+def fold_repeats(hashes: Sequence[int], terms: Sequence[frozenset[str]], limit: int) -> list[tuple[int, list[int]]]:
+    """(position, positions of its repeats) for the first `limit` different items, in the order given.
+
+    Two items are repeats when their hashes are equal, or when both have at least four distinct terms of which nine in
+    ten are common. Numbers and negations are terms like others here, so that "at 7" and "at 8" stay two things: pass
+    sets of words, not of stems without stop words.
+    """
+    kept: list[tuple[int, list[int]]] = []
+    by_hash: dict[int, int] = {}
+    for at, (hash_, words) in enumerate(zip(hashes, terms, strict=True)):
+        place = by_hash.get(hash_)
+        if place is None and len(words) >= 4:
+            place = next(
+                (
+                    place
+                    for place, (first, _) in enumerate(kept)
+                    if len(terms[first]) >= 4 and _nearly_same(words, terms[first])
+                ),
+                None,
+            )
+        if place is not None:
+            kept[place][1].append(at)
+        elif len(kept) < limit:
+            by_hash[hash_] = len(kept)
+            kept.append((at, []))
+    return kept
+
+
+def _nearly_same(one: frozenset[str], other: frozenset[str]) -> bool:
+    if min(len(one), len(other)) < NEARLY * max(len(one), len(other)):
+        return False
+    different = one ^ other
+    if any(any(character.isdigit() for character in word) or word in _TURNING for word in different):
+        return False  # another number or a "not" makes another statement
+    return jaccard(one, other) >= NEARLY
+
+
+# words that turn a statement round, as `normalised` spells them
+_TURNING = frozenset(
+    [
+        "not",
+        "no",
+        "never",
+        "none",
+        "nobody",
+        "nothing",
+        "neither",
+        "cannot",
+        "without",
+        "cant",
+        "dont",
+        "doesnt",
+        "didnt",
+        "isnt",
+        "arent",
+        "wasnt",
+        "werent",
+        "wont",
+        "wouldnt",
+        "shouldnt",
+        "couldnt",
+        "hasnt",
+        "havent",
+        "hadnt",
+        "aint",
+    ]
+)

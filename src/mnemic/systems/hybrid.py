@@ -1,0 +1,265 @@
+"""The default system: hybrid recall of episodes, with no LLM and nothing to learn.
+
+Every episode that a cue may see gets signals in [0, 1], and its score is their weighted sum (the weights sum to 1):
+
+  meaning   cosine of its vector with the cue's
+  words     BM25 with the scope's own statistics, as a share of what an ideal episode would reach
+  context   the same two, of its neighbours in the session: an answer often stands beside the words that were asked
+  session   the same two, of the best of its session
+  speaker   1 when who said it is named in the cue
+  time      whether it happened in a time the cue names ("last March", resolved against when the cue was asked)
+  recency   halves with every half_life_days between it and the cue
+  strength  how often the same thing was said; echoes of recalled text never count
+
+In a large scope only candidates are scored: the best by meaning and by words, those in the cue's time, and their
+neighbours. The same thing said several times is one hit. Nothing is written, so there is nothing to rebuild.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnemic.clock import to_microseconds
+from mnemic.index.scope_index import Mask, ScopeIndex
+from mnemic.index.vectors import best
+from mnemic.model import Cue, Episode, Hit
+from mnemic.ops.fuse import reasons
+from mnemic.ops.repeats import fold_repeats
+from mnemic.systems.contract import Card, MemorySystem
+from mnemic.systems.view import View
+from mnemic.text.terms import normalised, terms
+from mnemic.text.times import TimeSpan, find_times
+
+Rows = NDArray[np.int64]
+Signal = NDArray[np.float32]
+_DAY = 86_400_000_000  # microseconds
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Weights of the signals, and how far they reach."""
+
+    meaning: float = 0.34
+    words: float = 0.22
+    context: float = 0.22
+    session: float = 0.06
+    speaker: float = 0.08
+    time: float = 0.05
+    recency: float = 0.01
+    strength: float = 0.02
+    half_life_days: float = 30.0
+    neighbours: int = 2  # on each side, within the session
+    candidates: int = 200  # rows of which all signals are computed
+
+    def weights(self) -> dict[str, float]:
+        """The weights by signal, scaled to sum to 1."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)[:8]}
+        total = sum(named.values()) or 1.0
+        return {name: weight / total for name, weight in named.items()}
+
+
+class Hybrid(MemorySystem):
+    """Signals, weighted and summed."""
+
+    params_type = Params
+    card = Card(
+        id="hybrid",
+        title="Hybrid episodic recall",
+        year=2026,
+        family="baseline",
+        summary="Meaning, words, neighbours, session, speaker, time, recency and repetition, in one explained score.",
+        source="Mnemic's default",
+        needs=("embedder",),
+    )
+
+    def __init__(self, params: Params | None = None) -> None:
+        self.params = params or Params()
+        self._weights = self.params.weights()
+
+    def recall(self, cue: Cue, view: View) -> list[Hit]:
+        index = view.index
+        if not len(index):
+            return []
+        weights = self._weights
+        visible, allowed = view.visible(cue), view.allowed(cue)
+        wanted = terms(cue.text)
+        spans = find_times(cue.text, cue.asked_at)
+        vector = view.query_vector(cue.text)
+        sums, ideal = index.lexical.scores(wanted, visible)
+        words = np.minimum(sums / ideal, 1.0) if ideal else sums
+        rows, meaning = self._rows(index, vector, words, spans, visible, allowed)
+        if not len(rows):
+            return []
+        words = words[rows] if len(rows) < len(words) else words
+        base = weights["meaning"] * meaning + weights["words"] * words
+        base /= weights["meaning"] + weights["words"]
+        signals: dict[str, Signal] = {
+            "meaning": meaning,
+            "words": words,
+            "context": _context(index, rows, base, visible, self.params.neighbours),
+            "speaker": _is_among(index.actors[rows], index.speakers(_WORD.findall(cue.text.casefold()))),
+            "time": _in_time(index.occurred_at[rows], spans),
+            "recency": _recency(index.occurred_at[rows], to_microseconds(cue.asked_at), self.params.half_life_days),
+        }
+        partial = sum((np.float32(weights[name]) * values for name, values in signals.items()), np.float32(0.0))
+        chosen = best(np.asarray(partial), max(self.params.candidates, 4 * cue.limit), _in_sight(rows, allowed))
+        signals = {name: values[chosen] for name, values in signals.items()}
+        rows = rows[chosen]
+        signals["session"] = _session(index.sessions[rows], base[chosen])
+        signals["strength"] = _strength(index.hashes[rows])
+        total = sum((np.float32(weights[name]) * values for name, values in signals.items()), np.float32(0.0))
+        scores = np.asarray(total) * (base[chosen] > 0.0)
+        return self._hits(cue, view, rows, scores, signals, wanted, spans)
+
+    def _rows(
+        self,
+        index: ScopeIndex,
+        vector: Signal | None,
+        words: Signal,
+        spans: Sequence[TimeSpan],
+        visible: Mask | None,
+        allowed: Mask | None,
+    ) -> tuple[Rows, Signal]:
+        """The rows to score, ascending, and their cosines: all of them, or the candidates and their neighbours."""
+        if vector is None:
+            return np.arange(len(index)), np.zeros(len(index), np.float32)
+        cosines = index.vectors.all_scores(vector)
+        if cosines is not None:
+            return np.arange(len(index)), np.maximum(cosines, 0.0)
+        found = [index.vectors.top(vector, self.params.candidates, allowed)[0]]
+        found.append(best(words, self.params.candidates, words > 0 if allowed is None else allowed & (words > 0)))
+        if spans:
+            timely = _in_time(index.occurred_at, spans) > 0
+            found.append(best(words, self.params.candidates, timely if allowed is None else timely & allowed))
+        rows = np.unique(np.concatenate(found))
+        around = [rows]
+        before = after = rows
+        for _ in range(self.params.neighbours):
+            before, after = _step(index.previous, before), _step(index.following, after)
+            around += [before, after]
+        rows = np.unique(np.concatenate(around))
+        rows = rows[rows >= 0]
+        return rows, np.maximum(index.vectors.scores(vector, rows), 0.0)
+
+    def _hits(
+        self,
+        cue: Cue,
+        view: View,
+        rows: Rows,
+        scores: Signal,
+        signals: dict[str, Signal],
+        wanted: Sequence[str],
+        spans: Sequence[TimeSpan],
+    ) -> list[Hit]:
+        index = view.index
+        order = np.lexsort((rows, -scores))
+        order = (
+            order[scores[order] > max(cue.threshold, 0.0)]
+            if cue.threshold <= 0
+            else order[scores[order] >= cue.threshold]
+        )
+        order = order[: 2 * cue.limit + 8]
+        episodes = view.episodes(rows[order])
+        order = np.array([at for at in order if int(rows[at]) in episodes], np.int64)
+        said = [frozenset(normalised(episodes[int(rows[at])].text).split()) for at in order]
+        folded = fold_repeats(index.hashes[rows[order]].tolist(), said, cue.limit)
+        hits = []
+        for place, repeats in folded:
+            at = int(order[place])
+            episode = episodes[int(rows[at])]
+            hits.append(
+                Hit(
+                    score=float(scores[at]),
+                    episode=episode,
+                    reasons=reasons(signals, self._weights, at, _notes(episode, wanted, spans)),
+                    duplicates=tuple(episodes[int(rows[order[other]])].id for other in repeats),
+                )
+            )
+        return hits
+
+
+def _notes(episode: Episode, wanted: Sequence[str], spans: Sequence[TimeSpan]) -> dict[str, str]:
+    """The signals in words."""
+    stems = set(wanted)
+    shared = dict.fromkeys(word for word in _WORD.findall(episode.text) if set(terms(word)) & stems)
+    notes = {"words": ", ".join(list(shared)[:6]), "speaker": episode.actor or ""}
+    moment = episode.occurred_at
+    if (span := next((one for one in spans if one.start <= moment < one.end), None)) is not None:
+        notes["time"] = span.text
+    return notes
+
+
+def _in_sight(rows: Rows, allowed: Mask | None) -> Mask | None:
+    return None if allowed is None else allowed[rows]
+
+
+def _step(neighbour: NDArray[np.int32], rows: Rows) -> Rows:
+    """The neighbours of rows, -1 staying -1."""
+    return np.where(rows >= 0, neighbour[rows], -1).astype(np.int64)
+
+
+def _context(index: ScopeIndex, rows: Rows, base: Signal, visible: Mask | None, reach: int) -> Signal:
+    """[n] the neighbours' base scores, each step away counting half as much, scaled to [0, 1].
+
+    A neighbour out of sight, or not among the rows, counts as 0.
+    """
+    is_all = len(rows) == len(index)
+    total = np.zeros(len(rows), np.float32)
+    most = 0.0
+    before = after = rows
+    for step in range(reach):
+        before, after = _step(index.previous, before), _step(index.following, after)
+        most += 2 * 0.5**step
+        for beside in (before, after):
+            if is_all:
+                places = beside
+                there = beside >= 0
+            else:
+                places = np.minimum(np.searchsorted(rows, beside), len(rows) - 1)
+                there = (beside >= 0) & (rows[places] == beside)
+            if visible is not None:
+                there &= visible[beside]
+            total += np.float32(0.5**step) * np.where(there, base[places], np.float32(0.0))
+    return total / np.float32(most or 1.0)
+
+
+def _is_among(actors: NDArray[np.int32], wanted: Sequence[int]) -> Signal:
+    """[n] 1 where the actor is one of those named."""
+    return np.isin(actors, wanted).astype(np.float32) if wanted else np.zeros(len(actors), np.float32)
+
+
+def _in_time(occurred_at: NDArray[np.int64], spans: Sequence[TimeSpan]) -> Signal:
+    """[n] 1 inside one of the intervals, falling to 0 within one interval's length (a day at least) around it."""
+    nearest = np.zeros(len(occurred_at), np.float32)
+    for span in spans:
+        start, end = to_microseconds(span.start), to_microseconds(span.end)
+        outside = np.maximum(np.maximum(start - occurred_at, occurred_at - (end - 1)), 0)
+        fall = float(max(end - start, _DAY))
+        nearest = np.maximum(nearest, np.maximum(1.0 - outside / fall, 0.0).astype(np.float32))
+    return nearest
+
+
+def _recency(occurred_at: NDArray[np.int64], now: int, half_life_days: float) -> Signal:
+    """[n] 1 for now (and the future), 0.5 after one half-life."""
+    days = np.maximum(now - occurred_at, 0) / _DAY
+    return np.exp2(-days / half_life_days).astype(np.float32)
+
+
+def _session(sessions: NDArray[np.int32], base: Signal) -> Signal:
+    """[n] the best base score among the candidates of the same session; 0 for episodes without one."""
+    places, inverse = np.unique(sessions, return_inverse=True)
+    highest = np.zeros(len(places), np.float32)
+    np.maximum.at(highest, inverse, base)
+    return np.where(sessions >= 0, highest[inverse], np.float32(0.0))
+
+
+def _strength(hashes: NDArray[np.int64]) -> Signal:
+    """[n] 0 for what was said once, 0.5 for twice, towards 1 with every repetition."""
+    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    return (1.0 - 1.0 / counts[inverse]).astype(np.float32)

@@ -1,0 +1,52 @@
+"""All systems by name. To add one: write its file, add its line here; everything else finds it by this table."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from mnemic.errors import ParameterError, SystemNotFound
+from mnemic.systems.contract import Card, MemorySystem
+
+SYSTEMS: dict[str, str] = {
+    "hybrid": "mnemic.systems.hybrid:Hybrid",
+    "recent": "mnemic.systems.recent:Recent",
+    "bm25": "mnemic.systems.bm25:BM25",
+    "dense": "mnemic.systems.dense:Dense",
+    "rrf": "mnemic.systems.rrf:ReciprocalRank",
+    "full": "mnemic.systems.full:Full",
+}
+DEFAULT = "hybrid"
+
+
+def system_class(id: str) -> type[MemorySystem]:
+    """The class of a system. Raises SystemNotFound, with the nearest name."""
+    if id not in SYSTEMS:
+        near = difflib.get_close_matches(id, SYSTEMS, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise SystemNotFound(f"There is no system {id!r}.{hint} `mnemic systems` lists them: {', '.join(SYSTEMS)}.")
+    module, name = SYSTEMS[id].split(":")
+    found: type[MemorySystem] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def create(id: str, parameters: Mapping[str, Any] | None = None) -> MemorySystem:
+    """A system with the given parameters, its paper's defaults for the rest. Raises ParameterError for unknown ones."""
+    kind = system_class(id)
+    if not parameters:
+        return kind()
+    known = [field.name for field in dataclasses.fields(kind.params_type)] if kind.params_type else []
+    unknown = sorted(set(parameters) - set(known))
+    if kind.params_type is None or unknown:
+        raise ParameterError(
+            f"The system {id!r} has no parameter {', '.join(unknown) or list(parameters)}. It has: {', '.join(known) or 'none'}."
+        )
+    return kind(kind.params_type(**parameters))  # type: ignore[call-arg]
+
+
+def cards() -> list[Card]:
+    """The cards of all systems, in the order of the table."""
+    return [system_class(id).card for id in SYSTEMS]

@@ -1,0 +1,85 @@
+"""Running systems over the log: each episode once, in order, whatever crashes in between.
+
+The cursor of a system in a scope moves in the transaction that writes the records, and only from where it stood when
+the episodes were read; so a crash repeats a batch whose changes were never written, and of two processes one does the
+work. A batch that fails is kept as a failure with its error and is tried again at the next call; the system goes no
+further in that scope until it succeeds, because order matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from mnemic.errors import MnemicError
+from mnemic.store.contract import Changes, Failure, Store
+from mnemic.systems.contract import MemorySystem
+from mnemic.systems.view import View
+
+BATCH = 64
+ViewOf = Callable[[str, str, int | None], View]  # (scope, system, until_seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a system came in one scope."""
+
+    observed: int = 0
+    error: str | None = None
+
+
+def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, now: datetime) -> Progress:
+    """Let the system observe what it has not seen of the scope's log."""
+    name, observed = system.card.id, 0
+    if type(system).observe is MemorySystem.observe:
+        return Progress()  # it keeps no records, so there is nothing to catch up on
+    while True:
+        stands = store.records.cursor(name, scope)
+        episodes = store.scan(scope, after=stands, limit=BATCH)
+        if not episodes:
+            return Progress(observed)
+        last = episodes[-1].seq
+        try:
+            changes = system.observe(episodes, view_of(scope, name, last))
+        except Exception as error:  # whatever a system raises, its place in the log and the reason are kept
+            return _failed(store, name, scope, "observe", error, now, observed)
+        if store.records.apply(name, scope, changes, cursor_from=stands, cursor_to=last):
+            observed += len(episodes)
+            if any(failure.system == name and failure.scope == scope for failure in store.records.failures()):
+                store.records.clear_failure(name, scope, "observe")
+
+
+def consolidate(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, now: datetime) -> Progress:
+    """Catch up, then let the system do its offline work."""
+    progress = catch_up(system, scope, store, view_of, now)
+    if progress.error or type(system).consolidate is MemorySystem.consolidate:
+        return progress
+    name = system.card.id
+    stands = store.records.cursor(name, scope)
+    try:
+        changes = system.consolidate(view_of(scope, name, stands))
+    except Exception as error:
+        return _failed(store, name, scope, "consolidate", error, now, progress.observed)
+    if changes:
+        store.records.apply(name, scope, changes, cursor_from=stands, cursor_to=stands)
+    store.records.clear_failure(name, scope, "consolidate")
+    return progress
+
+
+def forgetting(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, seqs: list[int]) -> Changes | None:
+    """What the system wants changed because these episodes go; None to follow provenance."""
+    if type(system).forget is MemorySystem.forget:
+        return None
+    episodes = sorted(store.by_seq(seqs).values(), key=lambda one: one.seq)
+    return system.forget(episodes, view_of(scope, system.card.id, None))
+
+
+def _failed(store: Store, name: str, scope: str, step: str, error: Exception, now: datetime, done: int) -> Progress:
+    reason = f"{type(error).__name__}: {error}"[:2000]
+    store.records.note_failure(Failure(scope, name, step, reason, 1, now, now))
+    if not isinstance(
+        error, MnemicError | ValueError | LookupError | TypeError | ArithmeticError | OSError | RuntimeError
+    ):
+        raise error
+    return Progress(done, reason)
