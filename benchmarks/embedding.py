@@ -4,7 +4,8 @@
 
 Every runtime is a process of its own, given the same texts, and they take turns; figures are medians over the
 rounds. "floor" is the matrix products of the model alone, in numpy, for as many padded tokens; for the few rows of
-a query a library that packs its weights beforehand goes below it. The peer is plain sentence-transformers in the given interpreter, on the same weights, batch 32. Read the ratios.
+a query a library that packs its weights beforehand goes below it. The peer is plain sentence-transformers in the given
+interpreter, on the same weights, batch 32. Read the ratios.
 """
 
 from __future__ import annotations

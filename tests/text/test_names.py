@@ -12,9 +12,12 @@ from mnemic.text.names import find_names, name_keys
         ("what did she do", []),
         ("I flew to New York City with Dr. Anna O'Neil", ["New York City", "Dr. Anna O'Neil"]),
         ("Hey Mel! Good to see you! I went to a LGBTQ support group.", ["Mel", "LGBTQ"]),
-        ("We saw paintings by Vincent van Gogh and music of Ludwig von Beethoven.", ["Vincent van Gogh", "Ludwig von Beethoven"]),
+        (
+            "We saw paintings by Vincent van Gogh and music of Ludwig von Beethoven.",
+            ["Vincent van Gogh", "Ludwig von Beethoven"],
+        ),
         ("Running is fun. Today was great. However, I rest.", []),
-        ("I read \"Becoming Nicole\" by Amy Ellis Nutt", ["Becoming Nicole", "Amy Ellis Nutt"]),
+        ('I read "Becoming Nicole" by Amy Ellis Nutt', ["Becoming Nicole", "Amy Ellis Nutt"]),
         ('He said "Stop it." Then he left.', []),
         ("Ask @anna_k at NASA in March or on Friday", ["@anna_k", "NASA"]),
         ("Mr. Smith's dog met Caroline’s cat", ["Mr. Smith", "Caroline"]),
@@ -60,7 +63,10 @@ def test_names_have_these_keys(names: list[str], expected: set[str]) -> None:
 
 
 @given(
-    st.text() | st.lists(st.sampled_from(["Anna", "van", "O'Neil", "The", ". ", " ", "'s", "NASA", '"', "@x", "7", "é"])).map("".join)
+    st.text()
+    | st.lists(st.sampled_from(["Anna", "van", "O'Neil", "The", ". ", " ", "'s", "NASA", '"', "@x", "7", "é"])).map(
+        "".join
+    )
 )
 def test_names_stand_where_they_say_in_order_without_overlaps(text: str) -> None:
     end = 0

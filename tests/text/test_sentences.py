@@ -34,7 +34,10 @@ def test_text_is_split_into_these_sentences(text: str, expected: list[str]) -> N
     assert sentences(text) == expected
 
 
-@given(st.text() | st.lists(st.sampled_from(["A", "b", ". ", "! ", "\n", "Dr. ", "...", '"', "。", " ", "1. "])).map("".join))
+@given(
+    st.text()
+    | st.lists(st.sampled_from(["A", "b", ". ", "! ", "\n", "Dr. ", "...", '"', "。", " ", "1. "])).map("".join)
+)
 def test_the_spans_joined_are_the_whole_text(text: str) -> None:
     spans = sentence_spans(text)
     assert "".join(text[start:end] for start, end in spans) == text

@@ -83,7 +83,14 @@ def test_two_writings_of_the_same_statement_are_recognised(one: str, other: str)
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("I like C", "I like C++"), ("-5 degrees", "5 degrees"), ("3.5 km", "35 km"), ("😀", "😡"), ("!", "?"), ("C#", "C")],
+    [
+        ("I like C", "I like C++"),
+        ("-5 degrees", "5 degrees"),
+        ("3.5 km", "35 km"),
+        ("😀", "😡"),
+        ("!", "?"),
+        ("C#", "C"),
+    ],
 )
 def test_different_statements_stay_different(one: str, other: str) -> None:
     assert normalised(one) != normalised(other)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from mnemic.models.embedder import CachedEmbedder, Embedder
 from mnemic.progress import track
 from mnemic.store.sqlite import SqliteStore
+from mnemic.text.terms import as_said
 
 _BATCH = 512
 
@@ -31,6 +32,6 @@ def reindex(store: SqliteStore, embedder: Embedder, *, show_progress: bool = Fal
 
 def _embedded(store: SqliteStore, embedder: CachedEmbedder) -> Iterator[int]:
     while batch := store.without_vector(_BATCH):
-        vectors = embedder.embed([text for _, text in batch]).astype("<f2")
-        store.put_vectors([(seq, vector.tobytes()) for (seq, _), vector in zip(batch, vectors, strict=True)])
-        yield from (seq for seq, _ in batch)
+        vectors = embedder.embed([as_said(actor, text) for _, actor, text in batch]).astype("<f2")
+        store.put_vectors([(seq, vector.tobytes()) for (seq, _, _), vector in zip(batch, vectors, strict=True)])
+        yield from (seq for seq, _, _ in batch)

@@ -14,7 +14,7 @@ from mnemic.model import ECHO, OBSERVED, Episode, Origin
 from mnemic.ops.echo import Echo, RecalledTexts, echo_by_lineage
 from mnemic.ops.repeats import content_hash
 from mnemic.store.contract import Entry
-from mnemic.text.terms import terms
+from mnemic.text.terms import as_said, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ def remember(shared: Shared, scope: str, drafts: Sequence[Draft], *, show_progre
     now = shared.clock.now()
     recalled = shared.recalled(scope)
     entries: list[Entry] = []
-    vectors = shared.vectors_of([draft.text for draft in drafts], show_progress=show_progress) if drafts else None
+    said = [as_said(draft.actor, draft.text) for draft in drafts]
+    vectors = shared.vectors_of(said, show_progress=show_progress) if drafts else None
     if vectors is None and drafts:
         warnings.warn(
             f"The embedder {shared.embedder.id} cannot be reached. The episodes are kept and found by their words; "
@@ -83,7 +84,7 @@ def remember(shared: Shared, scope: str, drafts: Sequence[Draft], *, show_progre
     rows = None if vectors is None else memoryview(vectors.reshape(-1).view("u1"))  # type: ignore[arg-type]
     width = 0 if vectors is None else 2 * vectors.shape[1]
     for place, draft in enumerate(drafts):
-        words = terms(draft.text)
+        words = terms(said[place])
         echo = _echo(shared, scope, draft, words, recalled)
         episode = episode_from(draft, scope, now, echo)
         vector = None if rows is None else rows[place * width : (place + 1) * width]
@@ -116,9 +117,10 @@ def episode_from(
 
 def entry_of(shared: Shared, episode: Episode, *, is_client_id: bool) -> Entry:
     """One episode with what the indexes need."""
-    vectors = shared.vectors_of([episode.text])
+    said = as_said(episode.actor, episode.text)
+    vectors = shared.vectors_of([said])
     vector = None if vectors is None else vectors[0].tobytes()
-    return Entry(episode, " ".join(terms(episode.text)), content_hash(episode.text), vector, is_client_id)
+    return Entry(episode, " ".join(terms(said)), content_hash(episode.text), vector, is_client_id)
 
 
 def _echo(shared: Shared, scope: str, draft: Draft, words: list[str], recalled: RecalledTexts) -> Echo | None:

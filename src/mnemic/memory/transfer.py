@@ -23,7 +23,7 @@ from mnemic.model import ECHO, OBSERVED, Episode, join_scope
 from mnemic.ops.repeats import content_hash
 from mnemic.progress import track
 from mnemic.store.contract import Entry, iterate
-from mnemic.text.terms import terms
+from mnemic.text.terms import as_said, terms
 
 _BATCH = 256
 
@@ -94,11 +94,12 @@ def _append(shared: Shared, scope: str, messages: list[Message], done: Imported)
     episodes = [episode for message in new.values() if (episode := _checked(shared, scope, message, done))]
     if not episodes:
         return
-    vectors = shared.vectors_of([episode.text for episode in episodes])
+    said = [as_said(episode.actor, episode.text) for episode in episodes]
+    vectors = shared.vectors_of(said)
     entries = [
         Entry(
             episode,
-            " ".join(terms(episode.text)),
+            " ".join(terms(said[place])),
             content_hash(episode.text),
             None if vectors is None else vectors[place].tobytes(),
             True,

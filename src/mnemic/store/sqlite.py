@@ -299,11 +299,11 @@ class SqliteStore:
 
     # -- vectors ------------------------------------------------------------------------------------------
 
-    def without_vector(self, limit: int) -> list[tuple[int, str]]:
-        """(seq, text) of episodes that wait for their embedding, in log order."""
+    def without_vector(self, limit: int) -> list[tuple[int, str | None, str]]:
+        """(seq, actor, text) of episodes that wait for their embedding, in log order."""
         with self._database.reading() as connection:
             return connection.execute(
-                "SELECT e.seq, e.text FROM features f JOIN episodes e USING (seq) WHERE f.vector IS NULL ORDER BY f.seq LIMIT ?",
+                "SELECT e.seq, e.actor, e.text FROM features f JOIN episodes e USING (seq) WHERE f.vector IS NULL ORDER BY f.seq LIMIT ?",
                 (limit,),
             ).fetchall()
 

@@ -77,6 +77,18 @@ def terms(text: str) -> list[str]:
     return found
 
 
+def as_said(actor: str | None, text: str) -> str:
+    """The text as it is indexed: behind the name of who said it, where that is known.
+
+    Questions name people ("What did Caroline research?"), who themselves say "I": with the name in front, both the words
+    and the vector of what she said answer to her.
+
+    >>> as_said("Caroline", "I researched adoption agencies."), as_said(None, "It rains.")
+    ('Caroline: I researched adoption agencies.', 'It rains.')
+    """
+    return f"{actor}: {text}" if actor else text
+
+
 def normalised(text: str) -> str:
     """`text` without the differences that do not make it another statement: case, spacing, punctuation, width.
 
@@ -85,7 +97,7 @@ def normalised(text: str) -> str:
     >>> normalised("I  don't like C++ -- at all!")
     'i dont like c++ at all'
     """
-    folded = _ignored.sub("", _fold(text))
+    folded = _fold(_ignored.sub("", _fold(text)))  # again: an accent may now stand by its letter
     return " ".join(_punctuation.sub(" ", folded).split()) or " ".join(text.split())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from mnemic.text import periods
@@ -67,19 +68,15 @@ def _short_date(match: re.Match[str], saying: Saying) -> Meaning | None:
 
 def _in_some_year(saying: Saying, match: re.Match[str], of_year: Callable[[int], Period]) -> Meaning | None:
     """A yearless date: the latest that has begun, or when the sentence looks ahead the first that is not over."""
-    now = saying.now
-    years = [year for year in range(now.year - 8, now.year + 9) if 1 <= year <= 9999]
-    options: list[Period] = []
-    for year in years:
+    now, looks_ahead = saying.now, saying.looks_ahead(match.start())
+    for year in range(now.year - 1, now.year + 9) if looks_ahead else range(now.year, now.year - 9, -1):
         try:
-            options.append(of_year(year))
-        except ValueError:  # no 29 February in it
+            period = of_year(year)
+        except ValueError:  # no 29 February in it, or no such year
             continue
-    if saying.looks_ahead(match.start()):
-        chosen = next((option for option in options if option.end > now), None)
-    else:
-        chosen = next((option for option in reversed(options) if option.start <= now), None)
-    return Meaning(chosen, cycle="year") if chosen else None
+        if (period.end > now) if looks_ahead else (period.start <= now):
+            return Meaning(period, cycle="year", in_year=of_year)
+    return None
 
 
 _clause_goes_on = re.compile(
@@ -136,7 +133,7 @@ def _month_alone(match: re.Match[str], saying: Saying) -> Meaning | None:
     if is_lower_verb and not re.search(r"\b(?:in|since|during|until|till)\s+$", saying.low[max(0, at - 10) : at]):
         is_strong = False
     found = _in_some_year(saying, match, lambda year: periods.months(year, MONTHS[word], 1, "month"))
-    return Meaning(found.period, is_weak=not is_strong, cycle="year") if found else None
+    return replace(found, is_weak=not is_strong) if found else None
 
 
 def _day_of_month(match: re.Match[str], saying: Saying) -> Meaning | None:
@@ -246,7 +243,7 @@ def _season(match: re.Match[str], saying: Saying) -> Meaning | None:
     if saying.follows(recurs, at):
         return None
     found = _in_some_year(saying, match, lambda year: periods.season(year, name))
-    return Meaning(found.period, is_weak=not saying.follows(_season_cue, at), cycle="year") if found else None
+    return replace(found, is_weak=not saying.follows(_season_cue, at)) if found else None
 
 
 _holiday_cue = re.compile(
@@ -259,7 +256,7 @@ def _holiday(match: re.Match[str], saying: Saying) -> Meaning | None:
     if saying.follows(recurs, at):
         return None
     found = _in_some_year(saying, match, lambda year: periods.holiday(name, year))
-    return Meaning(found.period, is_weak=not saying.follows(_holiday_cue, at), cycle="year") if found else None
+    return replace(found, is_weak=not saying.follows(_holiday_cue, at)) if found else None
 
 
 def _cjk_date(match: re.Match[str], saying: Saying) -> Meaning | None:

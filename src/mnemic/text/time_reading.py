@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -28,6 +28,7 @@ class Meaning:
     is_weak: bool = False
     cycle: Literal["", "week", "year"] = ""  # comes again every week or year: which one was a choice
     kind: Kind = "date"
+    in_year: Callable[[int], Period] | None = field(default=None, compare=False)  # of cycle "year": it in another one
     step: tuple[int, str] = (0, "")  # of kind "after": how far after the time told before
 
 

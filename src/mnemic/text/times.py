@@ -196,10 +196,8 @@ def _year_passes_on(first: _Found, second: _Found, between: str) -> bool:
 
 
 def _in_year(meaning: Meaning, year: int) -> Meaning:
-    period = meaning.period
-    years = year - period.start.year
-    moved = Period(plus_units(period.start, years, "year"), plus_units(period.end, years, "year"), period.grain)
-    return replace(meaning, period=moved, is_relative=False, is_weak=False, cycle="")
+    assert meaning.in_year, "what comes again every year knows its other years"
+    return Meaning(meaning.in_year(year), is_relative=False, kind=meaning.kind)
 
 
 _to = re.compile(r"\s?(?:to|until|till|through|-|–|—)\s?$")

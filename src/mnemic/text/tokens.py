@@ -4,14 +4,14 @@ The rule. A text is split as GPT tokenisers split it before merging: runs of let
 digits by threes, runs of punctuation, white space. Then
 - an English word is one token up to 12 letters and one more for each 4 beyond; a change to capitals inside it
   ("camelCase") begins a new word, and a run of capitals takes one more for each 4 letters;
-- a Latin word with accents takes one token for each 3 letters, a Cyrillic one for each 2; any other letter (Han, kana,
-  Hangul, Arabic, Thai, ...) is a token;
+- a Latin word with accents takes one token for each 3 letters, a Cyrillic one for each 2; two Hangul syllables
+  are three tokens; any other letter (Han, kana, Arabic, Thai, ...) is one;
 - three digits are one token, as are two ASCII punctuation marks; a symbol beyond Latin-1 takes two, an emoji three;
 - one space is free; a line break or a longer run of white space is one token, with an indentation two.
 
 Measured against cl100k_base and o200k_base on conversations, assistant replies, encyclopaedia passages and Python
-code: within 12 %. Chinese and Korean come out a fifth under the older and a quarter over the newer of the two; other
-scripts near the older, up to four times the newer. Whoever needs the exact number passes the tokeniser of their model
+code: within 12 %. Chinese comes out a fifth under the older and a quarter over the newer of the two; other scripts
+near the older, up to four times the newer. Whoever needs the exact number passes the tokeniser of their model
 as a `TokenCounter`.
 """
 
@@ -122,6 +122,8 @@ def _word_cost(word: str) -> int:
         return -(-len(word) // 3)
     if "\u0400" <= last < "\u0530":
         return -(-len(word) // 2)
+    if "\uac00" <= last < "\ud7b0":
+        return -(-3 * len(word) // 2)
     return len(word)
 
 
