@@ -35,19 +35,20 @@ WORDS = 30_000
 
 
 class ReadyVectors:
-    """An embedder that costs nothing: each text's vector is looked up by its last word, a number."""
+    """An embedder that costs next to nothing: each text's vector is looked up."""
 
     id = "ready-vectors"
     dim = DIM
     max_tokens = 512
     is_semantic = True
 
-    def __init__(self, vectors: np.ndarray) -> None:
+    def __init__(self, vectors: np.ndarray, places: dict[str, int]) -> None:
         self.vectors = vectors
+        self.places = places
 
     def embed(self, texts: Sequence[str], kind: str = "document") -> np.ndarray:
-        """The vectors of the numbers at the ends of the texts."""
-        return self.vectors[[int(text.rsplit(" ", 1)[1]) % len(self.vectors) for text in texts]]
+        """The vectors of the texts, with or without the name of who said them before; the first one for others."""
+        return self.vectors[[self.places.get(text.split(": ", 1)[-1], 0) for text in texts]]
 
 
 def main() -> None:
@@ -87,12 +88,13 @@ class World:
         weights = 1.0 / np.arange(1, WORDS + 1) ** 1.05
         self.words = np.array([_word(number) for number in range(WORDS)])
         drawn = generator.choice(WORDS, size=(n, 14), p=weights / weights.sum())
-        self.texts = [f"{' '.join(self.words[row])} {number}" for number, row in enumerate(drawn)]
+        self.texts = [" ".join(self.words[row]) for row in drawn]
         self.vectors = _vectors(n, generator)
-        self.queries = [
-            f"{' '.join(self.words[generator.choice(WORDS, 6, p=weights / weights.sum())])} {number}"
-            for number in generator.integers(0, n, 300)
-        ]
+        self.queries = [" ".join(self.words[generator.choice(WORDS, 6, p=weights / weights.sum())]) for _ in range(300)]
+        self.places = {text: place for place, text in enumerate(self.texts)}
+        self.places |= {
+            query: int(place) for query, place in zip(self.queries, generator.integers(0, n, 300), strict=True)
+        }
 
     def messages(self, start: int, stop: int) -> list[dict[str, str]]:
         """Messages with a session for every twenty."""
@@ -103,7 +105,7 @@ class World:
 
     def open(self, path: Path) -> Memory:
         """A memory whose embedder costs nothing."""
-        return Memory.open(path, embedder=ReadyVectors(self.vectors))
+        return Memory.open(path, embedder=ReadyVectors(self.vectors, self.places))
 
 
 def start(world: World, folder: Path, scale: int) -> None:
@@ -295,7 +297,7 @@ def opening(world: World, folder: Path, scale: int) -> None:
 
 def read_all(path: Path) -> None:
     connection = sqlite3.connect(path)
-    connection.execute("SELECT vector FROM features").fetchall()
+    connection.execute("SELECT vector FROM episodes").fetchall()
     connection.close()
 
 
@@ -322,9 +324,9 @@ def measure_rss(path: str) -> None:
     generator = np.random.default_rng(1)
     vectors = generator.standard_normal((64, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    with Memory.open(path, embedder=ReadyVectors(vectors)) as memory:
+    with Memory.open(path, embedder=ReadyVectors(vectors, {})) as memory:
         for number in range(20):
-            memory.scope("acme/alice").search(f"{_word(number)} {_word(number + 50)} {number}")
+            memory.scope("acme/alice").search(f"{_word(number)} {_word(number + 50)}")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"before": before, "rss": current_rss(), "peak": peak}))
 

@@ -58,7 +58,7 @@ class ManualClock:
 
 def as_aware(moment: datetime) -> datetime:
     """`moment` with a time zone: a naive time is taken to be UTC."""
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
 
 
 def to_microseconds(moment: datetime) -> int:
@@ -78,9 +78,9 @@ def from_microseconds(microseconds: int, offset_minutes: int = 0) -> datetime:
 
 
 def offset_minutes(moment: datetime) -> int:
-    """The offset from UTC in whole minutes, 0 for UTC and naive times."""
+    """The offset from UTC in whole minutes, towards zero; 0 for UTC and naive times."""
     offset = moment.utcoffset()
-    return 0 if not offset else round(offset.total_seconds() / 60)
+    return 0 if not offset else int(offset.total_seconds() / 60)  # rounded, +23:59:59 would be a day, which none can be
 
 
 def parse_time(value: datetime | date | str | int | float, *, end_of_day: bool = False) -> datetime:
@@ -118,8 +118,10 @@ def parse_time(value: datetime | date | str | int | float, *, end_of_day: bool =
 
 def _from_iso(text: str, end_of_day: bool) -> datetime:
     try:
-        if len(text) == 10:
-            return parse_time(date.fromisoformat(text), end_of_day=end_of_day)
+        return parse_time(date.fromisoformat(text), end_of_day=end_of_day)
+    except ValueError:  # not a date alone
+        pass
+    try:
         return as_aware(datetime.fromisoformat(text))
     except ValueError as error:
         raise InvalidTime(

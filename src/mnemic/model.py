@@ -8,6 +8,7 @@ dictionaries that other memory libraries return: `recall["results"][0]["memory"]
 from __future__ import annotations
 
 import os
+import threading
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -54,7 +55,17 @@ def join_scope(parent: str, child: str) -> str:
     return check_scope(f"{parent}/{child}" if parent and child else parent or child)
 
 
+def is_within(scope: str, prefix: str) -> bool:
+    """Whether the scope is `prefix` or below it.
+
+    >>> is_within("acme/alice", "acme"), is_within("acmes", "acme"), is_within("acme", "")
+    (True, False, True)
+    """
+    return not prefix or scope == prefix or scope.startswith(prefix + "/")
+
+
 _last_id = 0
+_id_lock = threading.Lock()
 
 
 def new_id() -> str:
@@ -63,9 +74,10 @@ def new_id() -> str:
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
-    if value <= _last_id:  # same millisecond: count on from the last one, keeping version and variant
-        value = _last_id + 1
-    _last_id = value
+    with _id_lock:
+        if value <= _last_id:  # same millisecond: count on from the last one, keeping version and variant
+            value = _last_id + 1
+        _last_id = value
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
@@ -292,8 +304,8 @@ class Recall:
     def __len__(self) -> int:
         return len(self.hits)
 
-    def __getitem__(self, key: int | str) -> Any:
-        return self.hits[key] if isinstance(key, int) else self.to_dict()[key]
+    def __getitem__(self, key: int | slice | str) -> Any:
+        return self.to_dict()[key] if isinstance(key, str) else self.hits[key]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values; `results` has the shape that users of other memory libraries know."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mnemic.index.columns import Column
 
-SMALL, LARGE = 1_000, 30_000  # rows up to which an index is small; from which it is large
+SMALL, LARGE = 256, 30_000  # rows up to which an index is small; from which it is large
 _BREADTHS = (48, 64, 96, 128, 192, 256)  # leading directions to try
 _RESCORED = 400  # rows scored exactly after the scan of the leading directions
 _WANTED_RECALL = 0.99

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnemic.errors import InvalidScope
+from mnemic.errors import InvalidFilter, InvalidScope
 from mnemic.memory.shared import Shared
 from mnemic.model import Cue, Recall, join_scope
 from mnemic.systems import runner
 
 _IDS = ("user_id", "agent_id", "run_id", "app_id")
-_SESSIONS = ("run_id", "session_id", "session")
+_SESSIONS = ("session_id", "session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +38,32 @@ def resolve(
 
     app_id and user_id are segments below the given scope, "app:crm/user:alice". agent_id is a segment of its own,
     "agent:tutor", where there is no user; with a user it is a field of the episode that a search can be narrowed to.
-    run_id is the session. Raises InvalidScope for an id that is empty or cannot be a segment.
+    run_id is the session. Raises InvalidScope for an id that is empty or cannot be a segment, and InvalidFilter for one
+    that the filters contradict.
     """
-    ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id, "app_id": app_id}
+    if filters is not None and not isinstance(filters, Mapping):
+        raise InvalidFilter(f"A filter is a dictionary such as {{'topic': 'tea'}}; {type(filters).__name__} was given.")
+    given = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id, "app_id": app_id}
+    ids = {name: _id(name, id) for name, id in given.items()}
     rest = dict(filters or {})
     for name in _IDS:
         if isinstance(rest.get(name), str) and rest[name] != "*":
-            ids[name] = ids[name] or rest.pop(name)
+            wanted = _id(name, rest.pop(name))
+            if ids[name] not in (None, wanted):
+                raise InvalidFilter(f"{name} is {ids[name]!r}, and {wanted!r} in the filters. Give it once.")
+            ids[name] = wanted
     session = next(
         (rest.pop(name) for name in _SESSIONS if isinstance(rest.get(name), str) and rest[name] != "*"), None
     )
     for kind, name in (("app", "app_id"), ("user", "user_id")):
-        if ids[name] is not None:
-            scope = join_scope(scope, _segment(kind, ids[name]))
+        if (id := ids[name]) is not None:
+            scope = join_scope(scope, _segment(kind, id))
     agent = ids["agent_id"]
     metadata = {}
     if agent is not None and ids["user_id"] is None:
         scope = join_scope(scope, _segment("agent", agent))
     elif agent is not None:
-        metadata["agent_id"] = agent.strip()
-        rest["agent_id"] = agent.strip()
+        metadata["agent_id"] = rest["agent_id"] = agent
     return Place(scope, ids["run_id"] or session, rest or None, metadata)
 
 
@@ -68,14 +74,24 @@ def ask(shared: Shared, system: str, cue: Cue, *, note: bool = True) -> Recall:
     if not shared.store.read_only:
         runner.catch_up(answering, cue.scope, shared.store, shared.view_of, shared.clock.now())
     view = shared.view_of(cue.scope, system, include_children=cue.include_children)
-    hits = answering.recall(cue, view)
+    hits = [hit for hit in answering.recall(cue, view) if hit.score >= cue.threshold]
     if note:
-        shared.note_recall([hit.episode for hit in hits if hit.episode is not None])
+        shared.note_recall(cue.scope, [hit.episode for hit in hits if hit.episode is not None])
     return Recall(cue=cue, hits=tuple(hits), system=system, elapsed_ms=1000 * (time.perf_counter() - started))
 
 
-def _segment(kind: str, id: str | None) -> str:
-    name = "" if id is None else id.strip() if isinstance(id, str) else str(id)
-    if not name or "/" in name:
-        raise InvalidScope(f"The {kind}_id {id!r} is empty or has a '/'. Give a name, or use scope('a/b') for a path.")
-    return f"{kind}:{name}"
+def _id(name: str, id: Any) -> str | None:
+    """The id as text without the space around it. An empty one is refused: taken for none, it would widen what is meant."""
+    if id is None:
+        return None
+    if not isinstance(id, str | int) or isinstance(id, bool):
+        raise InvalidScope(f"The {name} is {type(id).__name__}; text is expected.")
+    if not (text := str(id).strip()):
+        raise InvalidScope(f"The {name} {id!r} is empty. Give a name, or leave it out.")
+    return text
+
+
+def _segment(kind: str, id: str) -> str:
+    if "/" in id:
+        raise InvalidScope(f"The {kind}_id {id!r} has a '/'. Give a name, or use scope('a/b') for a path.")
+    return f"{kind}:{id}"

@@ -16,12 +16,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mnemic.errors import ParameterError
 from mnemic.memory.shared import Shared
 from mnemic.model import Episode
 from mnemic.store.contract import Removal, iterate
 from mnemic.systems import runner
+from mnemic.systems.registry import SYSTEMS
 
-_SCRUB_TRIES, _SCRUB_WAIT_S = 20, 0.05
+_SCRUB_PATIENCE_S, _SCRUB_WAIT_S = 1.0, 0.05
+_PIECE, _PIECES = 128, 64  # bytes of a long text that are looked for at once, and how many such pieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +104,7 @@ def preview(shared: Shared, scope: str, episodes: Sequence[Episode]) -> Receipt:
     ids = {episode.id for episode in episodes}
     systems = []
     records = links = 0
-    for system in shared.store.records.attached():
+    for system in {**shared.store.records.attached(), **SYSTEMS}:  # one need not be attached to have been asked
         made = [one for one in shared.store.records.records(system, scope) if ids & set(one.sources)]
         tied = [one for one in shared.store.records.links(system, scope) if ids & set(one.sources)]
         records, links = records + len(made), links + len(tied)
@@ -124,7 +127,10 @@ def forget(shared: Shared, scope: str, episodes: Sequence[Episode], *, drop_scop
     at = shared.clock.now()
     seqs = [episode.seq for episode in episodes]
     scope_ids = shared.store.scope_ids(scope)
-    shared.drop_traces(scope, seqs)
+    shared.drop_traces(seqs)
+    for failure in shared.store.records.failures():
+        if failure.scope == scope:  # an error may quote what it failed on; the step is tried again anyway
+            shared.store.records.clear_failure(failure.system, scope, failure.step)
     changes = {}
     for name in shared.store.records.attached():
         wanted = runner.forgetting(shared.system(name), scope, shared.store, shared.view_of, seqs)
@@ -132,22 +138,30 @@ def forget(shared: Shared, scope: str, episodes: Sequence[Episode], *, drop_scop
             changes[name] = wanted
     # files first: should we be stopped in between, a missing index is built again, but a stale one would keep the words
     shared.library.drop(scope_ids)
-    removal = shared.store.remove(scope, seqs, at=at, changes=changes, drop_scope=drop_scope)
+    try:
+        removal = shared.store.remove(scope, seqs, at=at, changes=changes, drop_scope=drop_scope)
+    except ParameterError:  # a system wants what cannot be written: then its records are made again instead
+        removal = shared.store.remove(scope, seqs, at=at, drop_scope=drop_scope)
     shared.library.drop(scope_ids)
+    shared.drop_traces(seqs)  # again, for what a search in another thread read before it was removed
     return _receipt(scope, episodes, at, removal, is_scrubbed=scrub(shared))
 
 
 def scrub(shared: Shared) -> bool:
-    """Empty the write-ahead log; waits a second for readers that stand in the way."""
-    for _ in range(_SCRUB_TRIES):
-        if shared.store.scrub():
-            return True
+    """Empty the write-ahead log; waits a second for readers that stand in the way, or for one busy_timeout_s."""
+    gives_up_at = time.monotonic() + _SCRUB_PATIENCE_S
+    while not shared.store.scrub():
+        if time.monotonic() > gives_up_at:
+            return False
         time.sleep(_SCRUB_WAIT_S)
-    return False
+    return True
 
 
 def find_traces(shared: Shared, text: str) -> list[Path]:
-    """The files of the store in which the bytes of `text` stand, read from disk as anyone could read them."""
+    """The files of the store in which the bytes of `text` stand, read from disk as anyone could read them.
+
+    The database breaks a long text into pages, so of one longer than two pieces any piece is enough.
+    """
     if shared.store.path is None or not text:
         return []
     path = shared.store.path
@@ -159,16 +173,26 @@ def find_traces(shared: Shared, text: str) -> list[Path]:
     ]
     if shared.index_folder is not None and shared.index_folder.is_dir():
         files += sorted(shared.index_folder.iterdir())
-    return [file for file in files if file.is_file() and _holds(file, text.encode())]
+    pieces = _pieces(text.encode("utf-8", "surrogatepass"))
+    return [file for file in files if file.is_file() and _holds(file, pieces)]
 
 
-def _holds(file: Path, wanted: bytes) -> bool:
+def _pieces(wanted: bytes) -> list[bytes]:
+    if len(wanted) <= 2 * _PIECE:
+        return [wanted]
+    n = min(_PIECES, len(wanted) // _PIECE)
+    step = (len(wanted) - _PIECE) // (n - 1)
+    return [wanted[at * step : at * step + _PIECE] for at in range(n)]
+
+
+def _holds(file: Path, pieces: Sequence[bytes]) -> bool:
     tail = b""
     with file.open("rb") as stream:
         while block := stream.read(1 << 20):
-            if wanted in tail + block:
+            seen = tail + block
+            if any(piece in seen for piece in pieces):
                 return True
-            tail = block[-len(wanted) :]
+            tail = seen[-2 * _PIECE :]
     return False
 
 

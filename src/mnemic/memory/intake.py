@@ -61,7 +61,7 @@ def drafts_from(
     """
     if isinstance(messages, str | Mapping):
         listed: Sequence[Message] = [messages]
-    elif isinstance(messages, bytes):
+    elif isinstance(messages, bytes | bytearray):
         raise InvalidEpisode("Bytes were given. Decode them to text first, for example data.decode('utf-8').")
     elif isinstance(messages, Iterable):
         listed = list(messages)
@@ -77,7 +77,7 @@ def drafts_from(
         actor=_name(actor, "name"),
         session=_name(session, "session"),
         occurred_at=None if occurred_at is None else parse_time(occurred_at),
-        metadata=checked_json(metadata, "metadata") if metadata else {},
+        metadata={} if metadata is None else checked_json(metadata, "metadata"),
     )
     drafts = []
     for place, message in enumerate(listed):
@@ -91,16 +91,6 @@ def drafts_from(
                 raise
             raise type(error)(f"Message {place} of {len(listed)}: {error}") from error
     return drafts
-
-
-def _listed(messages: Any) -> Sequence[Message]:
-    if isinstance(messages, str | Mapping):
-        return [messages]
-    if isinstance(messages, Iterable) and not isinstance(messages, bytes | bytearray):
-        return list(messages)
-    raise InvalidEpisode(
-        f"A string, a message or a list of messages is expected; {type(messages).__name__} was given. Decode bytes first."
-    )
 
 
 def _draft(message: Message, shared: Draft) -> Draft:
@@ -118,26 +108,37 @@ def _draft(message: Message, shared: Draft) -> Draft:
     text, parts = _content(message)
     if not text and not parts:
         raise InvalidEpisode("The message has no content. There is nothing to remember; leave it out.")
-    id = message.get("id")
-    moment = next((message[key] for key in _TIME_KEYS if message.get(key) is not None), None)
-    own = message.get("metadata")
+    id, own = message.get("id"), message.get("metadata")
+    keys = message.keys()
+    moment = (
+        None
+        if keys.isdisjoint(_TIME_KEYS)
+        else next((at for key in _TIME_KEYS if (at := message.get(key)) is not None), None)
+    )
+    session = (
+        None
+        if keys.isdisjoint(_SESSION_KEYS)
+        else next((name for key in _SESSION_KEYS if (name := message.get(key))), None)
+    )
     return Draft(
         text=text,
         role=_name(message.get("role"), "role", 64) or shared.role,
         actor=_name(message.get("name") or message.get("actor"), "name") or shared.actor,
-        session=_name(next((message[key] for key in _SESSION_KEYS if message.get(key)), None), "session")
-        or shared.session,
+        session=_name(session, "session") or shared.session,
         occurred_at=shared.occurred_at if moment is None else parse_time(moment),
         id=new_id() if id is None else _id(id),
         is_client_id=id is not None,
-        metadata={**shared.metadata, **checked_json(own, "metadata")} if own else shared.metadata,
+        metadata=shared.metadata if own is None else {**shared.metadata, **checked_json(own, "metadata")},
         parts=parts,
     )
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str, tuple[Mapping[str, Any], ...]]:
-    content = message.get("content", message.get("text"))
-    parts: list[Mapping[str, Any]] = []
+    content, parts = message.get("content"), list[Mapping[str, Any]]()
+    if content is None:
+        content = message.get("text")
+    elif (besides := message.get("text")) is not None and besides != content:
+        parts.append({"type": "message", "text": besides})
     if content is None or isinstance(content, str):
         text = checked_text(content or "")
     elif isinstance(content, Sequence) and not isinstance(content, bytes):
@@ -156,15 +157,16 @@ def _content(message: Mapping[str, Any]) -> tuple[str, tuple[Mapping[str, Any], 
         text = checked_text("\n".join(texts))
     else:
         raise InvalidEpisode(f"The content is {type(content).__name__}; it is text or a list of parts.")
-    rest = {key: value for key, value in message.items() if key not in _OWN_KEYS and value is not None}
-    if rest:  # tool calls, refusals, annotations: kept as they came
-        parts.append({"type": "message", **rest})
+    if not message.keys() <= _OWN_KEYS:
+        rest = {key: value for key, value in message.items() if key not in _OWN_KEYS and value is not None}
+        if rest:  # tool calls, refusals, annotations: kept as they came
+            parts.append({"type": "message", **rest})
     if not parts:
         return text, ()
     return text, tuple(checked_json({"parts": parts}, "content")["parts"])
 
 
-_TEXT_PARTS = frozenset(["text", "input_text", "output_text", None])
+_TEXT_PARTS = ("text", "input_text", "output_text", None)  # no set: what stands there may be a list
 
 
 def checked_text(text: str) -> str:
@@ -212,15 +214,14 @@ def _check_depth(value: Any, what: str) -> None:
         depth += 1
         if depth > MAX_DEPTH:
             raise InvalidEpisode(f"The {what} is nested more than {MAX_DEPTH} deep. Flatten it.")
-        below: list[Any] = []
+        below: dict[int, Any] = {}  # by identity: what contains itself twice would double at every level
         for item in level:
             if isinstance(item, Mapping):
                 if not all(isinstance(key, str) for key in item):
                     raise InvalidEpisode(f"The {what} has a key that is not text. JSON keys are text.")
-                below += [inner for inner in item.values() if isinstance(inner, Mapping | list | tuple)]
-            else:
-                below += [inner for inner in item if isinstance(inner, Mapping | list | tuple)]
-        level = below
+                item = item.values()
+            below |= {id(inner): inner for inner in item if isinstance(inner, Mapping | list | tuple)}
+        level = list(below.values())
 
 
 def _id(id: Any) -> str:
@@ -233,6 +234,8 @@ def _id(id: Any) -> str:
 def _name(value: Any, what: str, longest: int = MAX_NAME) -> str | None:
     if value is None or value == "":
         return None
+    if type(value) is str and len(value) <= 64 and value.isprintable():
+        return value  # nearly all
     if not isinstance(value, str):
         raise InvalidEpisode(f"The {what} is {type(value).__name__}; text is expected.")
     if len(value) > longest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Any
 
 from mnemic.memory.intake import Draft
 from mnemic.memory.shared import Shared
-from mnemic.model import ECHO, OBSERVED, Episode, Origin
+from mnemic.model import ECHO, OBSERVED, Episode, Origin, is_within
 from mnemic.ops.echo import Echo, RecalledTexts, echo_by_lineage
 from mnemic.ops.repeats import content_hash
 from mnemic.store.contract import Entry
@@ -48,8 +47,8 @@ class Added:
     def __iter__(self) -> Any:
         return iter(self.episodes)
 
-    def __getitem__(self, key: str) -> Any:
-        return self.to_dict()[key]
+    def __getitem__(self, key: int | slice | str) -> Any:
+        return self.to_dict()[key] if isinstance(key, str) else self.episodes[key]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
@@ -74,13 +73,6 @@ def remember(shared: Shared, scope: str, drafts: Sequence[Draft], *, show_progre
     entries: list[Entry] = []
     said = [as_said(draft.actor, draft.text) for draft in drafts]
     vectors = shared.vectors_of(said, show_progress=show_progress) if drafts else None
-    if vectors is None and drafts:
-        warnings.warn(
-            f"The embedder {shared.embedder.id} cannot be reached. The episodes are kept and found by their words; "
-            "`mnemic reindex` embeds them later.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
     rows = None if vectors is None else memoryview(vectors.reshape(-1).view("u1"))  # type: ignore[arg-type]
     width = 0 if vectors is None else 2 * vectors.shape[1]
     for place, draft in enumerate(drafts):
@@ -125,7 +117,8 @@ def entry_of(shared: Shared, episode: Episode, *, is_client_id: bool) -> Entry:
 
 def _echo(shared: Shared, scope: str, draft: Draft, words: list[str], recalled: RecalledTexts) -> Echo | None:
     if "[m:" in draft.text and (seqs := shared.marks.found_in(draft.text)):
-        marked = [one for one in shared.store.by_seq(seqs).values() if one.scope == scope]
+        # what a recall of the scope and its children can have shown
+        marked = [one for one in shared.store.by_seq(seqs).values() if is_within(one.scope, scope)]
         if (echo := echo_by_lineage(draft.text, marked)) is not None:
             return echo
     if not recalled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -43,7 +44,7 @@ class Shared:
         if stored is not None and stored != self.embedder.id:
             raise EmbedderMismatch(
                 f"{store.path or 'The store'} holds vectors of {stored}; it was opened with {self.embedder.id}. Their vectors cannot "
-                "be compared. Open it with the embedder that made it, or run `mnemic reindex` to embed everything again."
+                "be compared. Open it with the embedder that made it, or embed everything again: `mnemic reindex --embedder NAME`."
             )
         if store.read_only:
             self.store_id = store.meta("store_id") or ""
@@ -72,24 +73,41 @@ class Shared:
                 files = None
                 if self.index_folder is not None and not self.store.read_only:
                     files = IndexFiles(self.index_folder, f"{self.store_id} {self.embedder.id}")
-                dim = int(self.store.meta("dim") or 0) or self.embedder.dim
+                try:
+                    dim = int(self.store.meta("dim") or 0) or self.embedder.dim
+                except EmbedderUnavailable:  # there is no vector yet: words will do, until it can say its dimension
+                    return IndexLibrary(self.store, 1, files, self._index_bytes)
                 self._library = IndexLibrary(self.store, dim, files, self._index_bytes)
             return self._library
 
     def vectors_of(self, texts: Sequence[str], *, show_progress: bool = False) -> NDArray[np.float16] | None:
         """float16 [n, dim] vectors of the texts, the embedder written down as this store's; None when it cannot be reached.
 
-        Raises EmbedderMismatch when another process has meanwhile begun this store with another embedder.
+        Warns in the latter case. Raises EmbedderMismatch when another process has meanwhile given this store another embedder.
         """
         try:
             vectors = self.embedder.embed_many(texts, show_progress) if len(texts) > 1 else self.embedder.embed(texts)
         except EmbedderUnavailable:
+            warnings.warn(
+                f"The embedder {self.embedder.id} cannot be reached. The episodes are kept and found by their words; "
+                "`mnemic reindex` embeds them later.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
             return None
         self._claim_embedder(vectors.shape[1])
         return vectors.astype("<f2")
 
     def query_vector(self, text: str) -> NDArray[np.float32] | None:
-        """A cue's text as a unit vector; None when the embedder cannot be reached: recall is then by words alone."""
+        """A cue's text as a unit vector; None when there is nothing to compare it with, or the embedder cannot be reached.
+
+        Recall is then by words alone. Raises EmbedderMismatch when another process has given this store another embedder.
+        """
+        owner = self.store.meta("embedder")
+        if owner is None:
+            return None
+        if owner != self.embedder.id:
+            raise self._mismatch(owner)
         try:
             vector: NDArray[np.float32] = self.embedder.embed([text], kind="query")[0]
         except EmbedderUnavailable:
@@ -97,16 +115,22 @@ class Shared:
         return vector if bool(vector.any()) else None
 
     def _claim_embedder(self, dim: int) -> None:
-        if getattr(self, "_claimed", None) == dim:
-            return
-        owner = self.store.claim_meta("embedder", self.embedder.id)
-        known = int(self.store.claim_meta("dim", str(dim)))
-        if owner != self.embedder.id or known != dim:
+        # asked each time: another process may have reindexed the store since
+        owner = self.store.meta("embedder") or self.store.claim_meta("embedder", self.embedder.id)
+        if owner != self.embedder.id:
+            raise self._mismatch(owner)
+        known = int(self.store.meta("dim") or self.store.claim_meta("dim", str(dim)))
+        if known != dim:
             raise EmbedderMismatch(
-                f"{self.store.path or 'The store'} holds {known}-dimensional vectors of {owner}; {self.embedder.id} gave {dim}. "
-                "Nothing was written. Open the store with the embedder that made it, or run `mnemic reindex`."
+                f"{self.store.path or 'The store'} holds {known}-dimensional vectors of {owner}, which now gave {dim}. "
+                "Nothing was written. Open the store with the embedder that made it, or run `mnemic reindex --embedder NAME`."
             )
-        self._claimed = dim
+
+    def _mismatch(self, owner: str) -> EmbedderMismatch:
+        return EmbedderMismatch(
+            f"{self.store.path or 'The store'} holds vectors of {owner} by now; this handle has {self.embedder.id}. Nothing was "
+            "written. Open it again with that embedder, or embed everything again: `mnemic reindex --embedder NAME`."
+        )
 
     # -- views and systems --------------------------------------------------------------------------------
 
@@ -131,12 +155,13 @@ class Shared:
 
     # -- what was recalled --------------------------------------------------------------------------------
 
-    def note_recall(self, episodes: Sequence[Episode]) -> None:
-        """These episodes were handed out: to be recognised as echoes, and counted."""
+    def note_recall(self, scope: str, episodes: Sequence[Episode]) -> None:
+        """These episodes, of the scope or below it, were handed out: to be recognised as echoes, and counted."""
         now = self.clock.now()
         with self._lock:
             for episode in episodes:
-                self._recalled_in(episode.scope).note([episode], now)
+                for place in {scope, episode.scope}:
+                    self._recalled_in(place).note([episode], now)
                 times, _ = self._recall_counts.get(episode.seq, (0, now))
                 self._recall_counts[episode.seq] = (times + 1, now)
             is_time = len(self._recall_counts) >= _FLUSH_RECALLS
@@ -155,13 +180,13 @@ class Shared:
         if waiting and not self.store.read_only:
             self.store.note_recalls(waiting)
 
-    def drop_traces(self, scope: str, seqs: Iterable[int]) -> None:
+    def drop_traces(self, seqs: Iterable[int]) -> None:
         """Forget what memory holds of these episodes."""
         gone = set(seqs)
         self.embedder.clear()
         with self._lock:
-            if scope in self._recalled:
-                self._recalled[scope].drop(gone)
+            for texts in self._recalled.values():
+                texts.drop(gone)
             for seq in gone:
                 self._recall_counts.pop(seq, None)
 

@@ -112,6 +112,8 @@ class CachedEmbedder:
         check_texts(texts)
         if not texts:
             return np.zeros((0, self.dim), np.float32)
+        if len(texts) == 1:
+            return self._embed_one(texts[0], kind)
         keys = [_key(text, kind) for text in texts]
         with self._lock:
             generation = self._generation
@@ -125,6 +127,17 @@ class CachedEmbedder:
                 found[key] = row
             self._keep(found, list(new), generation)
         return np.stack([found[key] for key in keys])
+
+    def _embed_one(self, text: str, kind: Kind) -> Vectors:
+        key = _key(text, kind)
+        with self._lock:
+            generation, row = self._generation, self._vectors.get(key)
+            if row is not None:
+                self._vectors.move_to_end(key)
+                return row[np.newaxis].copy()
+        rows = self._embed_new([text], kind)
+        self._keep({key: rows[0]}, [key], generation)
+        return rows.copy()
 
     def embed_many(
         self,

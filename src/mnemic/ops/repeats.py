@@ -60,12 +60,11 @@ def fold_repeats(hashes: Sequence[int], terms: Sequence[frozenset[str]], limit: 
 
 
 def _nearly_same(one: frozenset[str], other: frozenset[str]) -> bool:
-    if min(len(one), len(other)) < NEARLY * max(len(one), len(other)):
+    common = len(one & other)
+    if common < NEARLY * (len(one) + len(other) - common):
         return False
-    different = one ^ other
-    if any(any(character.isdigit() for character in word) or word in _TURNING for word in different):
-        return False  # another number or a "not" makes another statement
-    return jaccard(one, other) >= NEARLY
+    # another number or a "not" makes another statement
+    return not any(word in _TURNING or any(map(str.isdigit, word)) for word in one ^ other)
 
 
 # words that turn a statement round, as `normalised` spells them

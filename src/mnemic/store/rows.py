@@ -9,7 +9,9 @@ from typing import Any
 
 from mnemic.clock import from_microseconds, offset_minutes, to_microseconds
 from mnemic.model import ECHO, OBSERVED, Episode, Link, Record
+from mnemic.store.contract import Entry
 
+INSERT_EPISODE = "INSERT INTO episodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 EPISODE_COLUMNS = (
     "e.seq, s.path, e.id, e.occurred_at, e.occurred_offset, e.recorded_at, e.role, e.actor, e.session, "
     "e.supersedes, e.echo_of, e.text, e.parts, e.metadata"
@@ -23,8 +25,9 @@ def to_json(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=dict) if value else None
 
 
-def episode_row(episode: Episode, seq: int, scope_id: int, content_hash: int) -> tuple[Any, ...]:
+def episode_row(entry: Entry, seq: int, scope_id: int) -> tuple[Any, ...]:
     """The values of one row of `episodes`, in the order of its columns."""
+    episode = entry.episode
     return (
         seq,
         scope_id,
@@ -32,13 +35,15 @@ def episode_row(episode: Episode, seq: int, scope_id: int, content_hash: int) ->
         to_microseconds(episode.occurred_at),
         offset_minutes(episode.occurred_at),
         to_microseconds(episode.recorded_at),
-        content_hash,
+        entry.content_hash,
         episode.role,
         episode.actor,
         episode.session,
         episode.supersedes,
         # an echo of something unnamed is still an echo: "[]" and NULL differ
         json.dumps(list(episode.echo_of)) if episode.origin == ECHO else None,
+        entry.terms,
+        entry.vector,
         episode.text,
         to_json(episode.parts),
         to_json(episode.metadata),

@@ -20,7 +20,7 @@ from mnemic.errors import IdConflict, ParameterError
 from mnemic.model import Episode
 from mnemic.store.contract import Appended, Change, Changes, Entry, IndexRows, Removal
 from mnemic.store.database import Database
-from mnemic.store.rows import EPISODE_COLUMNS, episode_from, episode_row, has_same_content
+from mnemic.store.rows import EPISODE_COLUMNS, INSERT_EPISODE, episode_from, episode_row, has_same_content
 from mnemic.store.sqlite_records import SqliteRecords, drop_by_sources, write_changes
 
 _IN_EPISODES = "FROM episodes e JOIN scopes s USING (scope_id)"
@@ -69,11 +69,13 @@ class SqliteStore:
         if not entries:
             return Appended((), ())
 
+        paths = {entry.episode.scope for entry in entries}
+        has_client_ids = any(entry.is_client_id for entry in entries)
+
         def job(connection: sqlite3.Connection) -> Appended:
-            scope_ids = _claim_scopes(connection, {entry.episode.scope for entry in entries})
-            known = _known_ids(connection, entries, scope_ids)
-            seq = _next_seq(connection)
-            seqs, is_new, episodes, features = [], [], [], []
+            seq, scope_ids = _place(connection, paths)
+            known = _known_ids(connection, entries, scope_ids) if has_client_ids else {}
+            seqs, is_new, rows = [], [], []
             for entry in entries:
                 episode = entry.episode
                 scope_id = scope_ids[episode.scope]
@@ -84,15 +86,11 @@ class SqliteStore:
                         is_new.append(False)
                         continue
                     known[(scope_id, episode.id)] = (seq, episode)
-                episodes.append(episode_row(episode, seq, scope_id, entry.content_hash))
-                features.append((seq, entry.terms, entry.vector))
+                rows.append(episode_row(entry, seq, scope_id))
                 seqs.append(seq)
                 is_new.append(True)
                 seq += 1
-            connection.executemany(
-                "INSERT INTO episodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", episodes
-            )
-            connection.executemany("INSERT INTO features VALUES (?, ?, ?)", features)
+            connection.executemany(INSERT_EPISODE, rows)
             return Appended(tuple(seqs), tuple(is_new))
 
         return self._database.write(job)
@@ -162,7 +160,8 @@ class SqliteStore:
 
         def job(connection: sqlite3.Connection) -> Appended | None:
             episode = entry.episode
-            scope_id = _claim_scopes(connection, {episode.scope})[episode.scope]
+            seq, scope_ids = _place(connection, {episode.scope})
+            scope_id = scope_ids[episode.scope]
             taken = connection.execute(
                 "SELECT 1 FROM episodes WHERE scope_id = ? AND supersedes = ?", (scope_id, episode.supersedes)
             ).fetchone()
@@ -171,10 +170,7 @@ class SqliteStore:
             ).fetchone()
             if taken or not is_there:
                 return None
-            seq = _next_seq(connection)
-            row = episode_row(episode, seq, scope_id, entry.content_hash)
-            connection.execute(f"INSERT INTO episodes VALUES ({_marks(row)})", row)
-            connection.execute("INSERT INTO features VALUES (?, ?, ?)", (seq, entry.terms, entry.vector))
+            connection.execute(INSERT_EPISODE, episode_row(entry, seq, scope_id))
             return Appended((seq,), (True,))
 
         return self._database.write(job)
@@ -208,7 +204,7 @@ class SqliteStore:
                 write_changes(connection, scope_id, system, wanted)
             gone = drop_by_sources(connection, scope_id, present)
             keys = [(seq,) for seq in present]
-            for table in ("episodes", "features", "recalled"):
+            for table in ("episodes", "recalled"):
                 connection.executemany(f"DELETE FROM {table} WHERE seq = ?", keys)
             connection.executemany(
                 "INSERT INTO removals (scope_id, seq, removed_at) VALUES (?, ?, ?)",
@@ -272,9 +268,8 @@ class SqliteStore:
         with self._database.snapshot() as connection:
             rows = connection.execute(
                 "SELECT e.seq, e.scope_id, e.occurred_at, e.recorded_at, e.content_hash, e.role, e.actor, e.session,"
-                " e.echo_of IS NOT NULL, e.supersedes, f.terms, f.vector "
-                "FROM episodes e JOIN features f USING (seq) "
-                f"WHERE e.scope_id IN ({marks}) AND e.seq > ? ORDER BY e.seq LIMIT ?",
+                " e.echo_of IS NOT NULL, e.supersedes, e.terms, e.vector "
+                f"FROM episodes e WHERE e.scope_id IN ({marks}) AND e.seq > ? ORDER BY e.seq LIMIT ?",
                 (*scope_ids, after, -1 if limit is None else limit),
             ).fetchall()
             superseded: list[tuple[int, int]] = []
@@ -303,7 +298,7 @@ class SqliteStore:
         """(seq, actor, text) of episodes that wait for their embedding, in log order."""
         with self._database.reading() as connection:
             return connection.execute(
-                "SELECT e.seq, e.actor, e.text FROM features f JOIN episodes e USING (seq) WHERE f.vector IS NULL ORDER BY f.seq LIMIT ?",
+                "SELECT seq, actor, text FROM episodes WHERE vector IS NULL ORDER BY seq LIMIT ?",
                 (limit,),
             ).fetchall()
 
@@ -311,7 +306,7 @@ class SqliteStore:
         """Set the vectors of episodes by position, in one transaction."""
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.executemany("UPDATE features SET vector = ?2 WHERE seq = ?1", vectors)
+            connection.executemany("UPDATE episodes SET vector = ?2 WHERE seq = ?1", vectors)
             _next_vectors_version(connection)
 
         self._database.write(job)
@@ -320,7 +315,7 @@ class SqliteStore:
         """Drop every vector and set meta values, in one transaction."""
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.execute("UPDATE features SET vector = NULL WHERE vector IS NOT NULL")
+            connection.execute("UPDATE episodes SET vector = NULL WHERE vector IS NOT NULL")
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(meta.items()))
             _next_vectors_version(connection)
 
@@ -374,8 +369,7 @@ class SqliteStore:
             "episodes": f"SELECT count(*) FROM episodes e WHERE 1{only}",
             "echoes": f"SELECT count(*) FROM episodes e WHERE e.echo_of IS NOT NULL{only}",
             "superseded": f"SELECT count(DISTINCT supersedes) FROM episodes e WHERE e.supersedes IS NOT NULL{only}",
-            "waiting_vectors": "SELECT count(*) FROM features f JOIN episodes e USING (seq) WHERE f.vector IS NULL"
-            + only,
+            "waiting_vectors": "SELECT count(*) FROM episodes e WHERE e.vector IS NULL" + only,
             "recalled": f"SELECT count(*) FROM recalled r JOIN episodes e USING (seq) WHERE 1{only}",
             "sessions": f"SELECT count(DISTINCT e.scope_id || '/' || e.session) FROM episodes e WHERE 1{only}",
             "records": f"SELECT count(*) FROM records{alone}",
@@ -414,21 +408,20 @@ class SqliteStore:
         self._database.close()
 
 
-def _claim_scopes(connection: sqlite3.Connection, paths: Iterable[str]) -> dict[str, int]:
-    numbers: dict[str, int] = {}
+def _place(connection: sqlite3.Connection, paths: Iterable[str]) -> tuple[int, dict[str, int]]:
+    """The next free position, and the numbers of the scopes, made where they are new."""
+    seq, scope_ids = 1, {}
     for path in sorted(paths):
-        row = connection.execute("SELECT scope_id FROM scopes WHERE path = ?", (path,)).fetchone()
-        if row is None:
-            row = connection.execute("INSERT INTO scopes (path) VALUES (?) RETURNING scope_id", (path,)).fetchone()
-        numbers[path] = row[0]
-    return numbers
-
-
-def _next_seq(connection: sqlite3.Connection) -> int:
-    last, removed = connection.execute(
-        "SELECT (SELECT max(seq) FROM episodes), (SELECT max(seq) FROM removals)"
-    ).fetchone()
-    return int(max(last or 0, removed or 0)) + 1
+        last, removed, scope_id = connection.execute(
+            "SELECT (SELECT max(seq) FROM episodes), (SELECT max(seq) FROM removals),"
+            " (SELECT scope_id FROM scopes WHERE path = ?)",
+            (path,),
+        ).fetchone()
+        if scope_id is None:
+            made = connection.execute("INSERT INTO scopes (path) VALUES (?) RETURNING scope_id", (path,))
+            scope_id = made.fetchone()[0]
+        seq, scope_ids[path] = max(last or 0, removed or 0) + 1, scope_id
+    return seq, scope_ids
 
 
 def _known_ids(

@@ -10,7 +10,7 @@ from mnemic.systems.view import View
 
 
 class Dense(MemorySystem):
-    """The score is the cosine, negative ones cut to 0."""
+    """The score is the cosine, cut to [0, 1]: half precision makes some a hair longer than 1."""
 
     card = Card(
         id="dense",
@@ -27,6 +27,6 @@ class Dense(MemorySystem):
         if vector is None:
             return []
         rows, cosines = view.index.vectors.top(vector, cue.limit, view.allowed(cue))
-        scores = np.maximum(cosines, 0.0)
+        scores = np.clip(cosines, 0.0, 1.0)
         values = {int(row): float(score) for row, score in zip(rows, scores, strict=True)}
         return view.hits(rows, scores, lambda row: (Reason("meaning", values[row], 1.0),))

@@ -18,7 +18,7 @@ neighbours. The same thing said several times is one hit. Nothing is written, so
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -32,7 +32,7 @@ from mnemic.ops.fuse import reasons
 from mnemic.ops.repeats import fold_repeats
 from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.view import View
-from mnemic.text.terms import normalised, terms
+from mnemic.text.terms import normalised, terms, words_matching
 from mnemic.text.times import TimeSpan, find_times
 
 Rows = NDArray[np.int64]
@@ -112,7 +112,7 @@ class Hybrid(MemorySystem):
         signals = {name: values[chosen] for name, values in signals.items()}
         rows = rows[chosen]
         signals["session"] = _session(index.sessions[rows], base[chosen])
-        signals["strength"] = _strength(index.hashes[rows])
+        signals["strength"] = _strength(index.hashes[rows] ^ index.actors[rows])
         total = sum((np.float32(weights[name]) * values for name, values in signals.items()), np.float32(0.0))
         scores = np.asarray(total) * (base[chosen] > 0.0)
         return self._hits(cue, view, rows, scores, signals, wanted, spans)
@@ -131,7 +131,7 @@ class Hybrid(MemorySystem):
             return np.arange(len(index)), np.zeros(len(index), np.float32)
         cosines = index.vectors.all_scores(vector)
         if cosines is not None:
-            return np.arange(len(index)), np.maximum(cosines, 0.0)
+            return np.arange(len(index)), np.clip(cosines, 0.0, 1.0)
         found = [index.vectors.top(vector, self.params.candidates, allowed)[0]]
         found.append(best(words, self.params.candidates, words > 0 if allowed is None else allowed & (words > 0)))
         if spans:
@@ -145,7 +145,7 @@ class Hybrid(MemorySystem):
             around += [before, after]
         rows = np.unique(np.concatenate(around))
         rows = rows[rows >= 0]
-        return rows, np.maximum(index.vectors.scores(vector, rows), 0.0)
+        return rows, np.clip(index.vectors.scores(vector, rows), 0.0, 1.0)
 
     def _hits(
         self,
@@ -159,17 +159,19 @@ class Hybrid(MemorySystem):
     ) -> list[Hit]:
         index = view.index
         order = np.lexsort((rows, -scores))
-        order = (
-            order[scores[order] > max(cue.threshold, 0.0)]
-            if cue.threshold <= 0
-            else order[scores[order] >= cue.threshold]
-        )
-        order = order[: 2 * cue.limit + 8]
-        episodes = view.episodes(rows[order])
-        order = np.array([at for at in order if int(rows[at]) in episodes], np.int64)
-        said = [frozenset(normalised(episodes[int(rows[at])].text).split()) for at in order]
-        folded = fold_repeats(index.hashes[rows[order]].tolist(), said, cue.limit)
-        hits = []
+        order = order[(scores[order] > 0.0) & (scores[order] >= cue.threshold)]
+        reach, episodes, folded = cue.limit + 6, dict[int, Episode](), list[tuple[int, list[int]]]()
+        while True:  # a few more than asked for, since the same thing said again takes no place of its own
+            episodes |= view.episodes([row for row in rows[order[:reach]].tolist() if row not in episodes])
+            shown = np.array([at for at in order[:reach] if int(rows[at]) in episodes], np.int64)
+            said = [frozenset(normalised(episodes[int(rows[at])].text).split()) for at in shown]
+            # the same words from another mouth are another statement
+            folded = fold_repeats((index.hashes[rows[shown]] ^ index.actors[rows[shown]]).tolist(), said, cue.limit)
+            if len(folded) == cue.limit or reach >= len(order):
+                break
+            reach *= 2
+        order = shown
+        hits, stems = [], frozenset(wanted)
         for place, repeats in folded:
             at = int(order[place])
             episode = episodes[int(rows[at])]
@@ -177,18 +179,16 @@ class Hybrid(MemorySystem):
                 Hit(
                     score=float(scores[at]),
                     episode=episode,
-                    reasons=reasons(signals, self._weights, at, _notes(episode, wanted, spans)),
+                    reasons=reasons(signals, self._weights, at, _notes(episode, stems, spans)),
                     duplicates=tuple(episodes[int(rows[order[other]])].id for other in repeats),
                 )
             )
         return hits
 
 
-def _notes(episode: Episode, wanted: Sequence[str], spans: Sequence[TimeSpan]) -> dict[str, str]:
+def _notes(episode: Episode, wanted: Collection[str], spans: Sequence[TimeSpan]) -> dict[str, str]:
     """The signals in words."""
-    stems = set(wanted)
-    shared = dict.fromkeys(word for word in _WORD.findall(episode.text) if set(terms(word)) & stems)
-    notes = {"words": ", ".join(list(shared)[:6]), "speaker": episode.actor or ""}
+    notes = {"words": ", ".join(words_matching(episode.text, wanted)[:6]), "speaker": episode.actor or ""}
     moment = episode.occurred_at
     if (span := next((one for one in spans if one.start <= moment < one.end), None)) is not None:
         notes["time"] = span.text

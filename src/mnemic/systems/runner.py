@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from mnemic.errors import MnemicError
+from mnemic.errors import StoreError
 from mnemic.store.contract import Changes, Failure, Store
 from mnemic.systems.contract import MemorySystem
 from mnemic.systems.view import View
@@ -42,9 +42,10 @@ def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, no
         last = episodes[-1].seq
         try:
             changes = system.observe(episodes, view_of(scope, name, last))
-        except Exception as error:  # whatever a system raises, its place in the log and the reason are kept
+            is_ours = store.records.apply(name, scope, changes, cursor_from=stands, cursor_to=last)
+        except Exception as error:  # whatever a system raises, or wants written, the reason is kept
             return _failed(store, name, scope, "observe", error, now, observed)
-        if store.records.apply(name, scope, changes, cursor_from=stands, cursor_to=last):
+        if is_ours:
             observed += len(episodes)
             if any(failure.system == name and failure.scope == scope for failure in store.records.failures()):
                 store.records.clear_failure(name, scope, "observe")
@@ -59,27 +60,30 @@ def consolidate(system: MemorySystem, scope: str, store: Store, view_of: ViewOf,
     stands = store.records.cursor(name, scope)
     try:
         changes = system.consolidate(view_of(scope, name, stands))
+        if changes:
+            store.records.apply(name, scope, changes, cursor_from=stands, cursor_to=stands)
     except Exception as error:
         return _failed(store, name, scope, "consolidate", error, now, progress.observed)
-    if changes:
-        store.records.apply(name, scope, changes, cursor_from=stands, cursor_to=stands)
     store.records.clear_failure(name, scope, "consolidate")
     return progress
 
 
 def forgetting(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, seqs: list[int]) -> Changes | None:
-    """What the system wants changed because these episodes go; None to follow provenance."""
+    """What the system wants changed because these episodes go; None to follow provenance, also where it fails."""
     if type(system).forget is MemorySystem.forget:
         return None
     episodes = sorted(store.by_seq(seqs).values(), key=lambda one: one.seq)
-    return system.forget(episodes, view_of(scope, system.card.id, None))
+    try:
+        return system.forget(episodes, view_of(scope, system.card.id, None))
+    except StoreError:
+        raise
+    except Exception:  # nothing is lost: what it made of them goes, and is made again from what is left
+        return None
 
 
 def _failed(store: Store, name: str, scope: str, step: str, error: Exception, now: datetime, done: int) -> Progress:
+    if isinstance(error, StoreError):
+        raise error  # no fault of the system's; and the store could not keep the failure either
     reason = f"{type(error).__name__}: {error}"[:2000]
     store.records.note_failure(Failure(scope, name, step, reason, 1, now, now))
-    if not isinstance(
-        error, MnemicError | ValueError | LookupError | TypeError | ArithmeticError | OSError | RuntimeError
-    ):
-        raise error
     return Progress(done, reason)

@@ -1,0 +1,402 @@
+"""`mnemic demo`: a year of two friends' messages, remembered, asked, echoed and forgotten, in a folder of its own.
+
+Nothing is staged: what is printed is what happened in this run, with its times, also where recall misses. Recorded time
+follows the story, so that "as of June" means what the memory held in June.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnemic.cli.options import AsJson, Embedder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from mnemic.clock import ManualClock
+    from mnemic.memory import Memory
+    from mnemic.model import Hit, Recall
+
+_WIDTH = 100  # columns of a pipe
+_LOOKED_AT = 20  # hits among which the evidence is looked for
+_SHOWN = 3
+_SECRET, _SECRET_ID = "8264", "s14-11"  # noqa: S105 - an invented door code
+_SECRET_QUESTION = "What is the code of the front door?"  # noqa: S105
+
+
+class Timed:
+    """An embedder that knows how long it took."""
+
+    def __init__(self, embedder: Any) -> None:
+        self.embedder = embedder
+        self.id, self.dim = embedder.id, embedder.dim
+        self.is_semantic = bool(getattr(embedder, "is_semantic", True))
+        self.seconds = 0.0
+
+    def embed(self, texts: Sequence[str], kind: str = "document") -> Any:
+        """As the embedder within."""
+        started = time.perf_counter()
+        try:
+            return self.embedder.embed(texts, kind)
+        finally:
+            self.seconds += time.perf_counter() - started
+
+
+@dataclass(slots=True)
+class Stage:
+    """What every scene of the demo needs; `told` is the same as JSON-ready values."""
+
+    console: Console
+    memory: Memory
+    clock: ManualClock
+    embedder: Timed
+    questions: list[dict[str, Any]]
+    told: dict[str, Any]
+
+    def say(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
+        """A paragraph, wrapped under itself."""
+        from rich.padding import Padding
+        from rich.text import Text
+
+        self.console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent)))
+
+    def title(self, number: int, text: str) -> None:
+        """The heading of a scene."""
+        self.console.print()
+        self.say((f"{number}  {text}", "bold"))
+
+
+def demo(
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="FOLDER", help="Work there and leave demo.db to play with.")
+    ] = None,
+    embedder: Embedder = None,
+    as_json: AsJson = False,
+) -> None:
+    """See it at work: a year of messages remembered, asked, echoed, and one of them forgotten for good.
+
+    Works in a temporary folder and leaves nothing behind, unless --keep names one.
+
+    \b
+    Example: mnemic demo
+             mnemic demo --keep . && mnemic search "Where is Otto's blanket?" --db demo.db --why
+    """
+    if keep is not None:
+        _play(_empty(keep), embedder, as_json, is_kept=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="mnemic-demo-") as folder:
+        _play(Path(folder) / "demo.db", embedder, as_json, is_kept=False)
+
+
+def _play(path: Path, embedder: str | None, as_json: bool, *, is_kept: bool) -> None:
+    from rich.console import Console
+
+    from mnemic.cli import render
+    from mnemic.clock import ManualClock, parse_time
+    from mnemic.memory import Memory
+
+    messages, questions = _shipped()
+    console = Console(quiet=True) if as_json else render.page(_WIDTH)
+    timed, loading_s, is_chosen = _embedder(embedder)
+    clock = ManualClock(parse_time(messages[0]["timestamp"]))
+    with Memory.open(path, embedder=timed, clock=clock) as memory:
+        stage = Stage(console, memory, clock, timed, questions, {"embedder": timed.id})
+        _remember(stage, messages, loading_s, is_chosen=is_chosen)
+        clock.set(parse_time(questions[0]["asked_at"]))
+        _ask(stage)
+        _as_said(stage)
+        _echo(stage)
+        _forget(stage)
+    _next(stage, path, is_kept=is_kept)
+    if as_json:
+        render.as_json(stage.told)
+
+
+def _remember(stage: Stage, messages: list[dict[str, Any]], loading_s: float, *, is_chosen: bool) -> None:
+    from mnemic.clock import parse_time
+    from mnemic.models.weights import INSTALL_WEIGHTS
+
+    stage.title(1, "Remember")
+    sessions: dict[str, list[dict[str, Any]]] = {}
+    for message in messages:
+        sessions.setdefault(message["session"], []).append(message)
+    stage.embedder.seconds = 0.0
+    started = time.perf_counter()
+    for said in sessions.values():
+        stage.clock.set(parse_time(said[-1]["timestamp"]))
+        stage.memory.add(said)
+    total_s, embedding_s = time.perf_counter() - started, stage.embedder.seconds
+    n = len(messages)
+    stage.told["remember"] = {
+        "messages": n,
+        "sessions": len(sessions),
+        "seconds": round(total_s, 4),
+        "embedding_s": round(embedding_s, 4),
+        "loading_s": round(loading_s, 4),
+    }
+    stage.say(
+        f"{n} messages that two friends, Mara and Tobias, wrote in a year ({len(sessions)} sessions) are in the log: ",
+        (f"{total_s:.2f} s", "bold"),
+        f", {1000 * total_s / n:.1f} ms a message. Of that {embedding_s:.2f} s went into embedding and "
+        f"{total_s - embedding_s:.2f} s into reading, indexing and durable writing. No LLM was called.",
+    )
+    stage.say(f"Embedder: {stage.embedder.id} (loaded in {loading_s:.2f} s).")
+    if not stage.embedder.is_semantic and not is_chosen:
+        stage.say(
+            ("Recall is lexical only: ", "yellow"),
+            "it finds shared words and spelling, not shared meaning, and misses more below. One command changes that: ",
+            (INSTALL_WEIGHTS, "bold"),
+        )
+    stage.say("The clock of this run moved with the story: each session was recorded at its own end.")
+
+
+def _ask(stage: Stage) -> None:
+    from mnemic.cli import render
+
+    shown = [one for one in stage.questions if one.get("show")]
+    stage.title(2, f"Ask, as of {render.day(stage.clock.now())}")
+    stage.say(
+        "Recall does not answer; it finds what was said, dated, with reasons. ● marks the evidence that we annotated."
+    )
+    found = []
+    stage.memory.search("warm up")  # the first search reads the log into the index
+    for one in shown:
+        recall = stage.memory.search(one["question"], limit=_LOOKED_AT, asked_at=one["asked_at"])
+        evidence = one.get("evidence_now", one["evidence"])
+        ranks = [rank for rank, hit in enumerate(recall, start=1) if hit.id in evidence]
+        found.append(_told(one["question"], recall, evidence, ranks))
+        stage.console.print()
+        stage.say((one["question"], "bold cyan"), (f"  {recall.elapsed_ms:.1f} ms", "dim"))
+        for rank, hit in enumerate(recall.hits[:_SHOWN], start=1):
+            _hit(stage, rank, hit, evidence)
+        if not evidence:
+            stage.say(
+                ("It was never said. ", "yellow"),
+                "Recall ranks; it does not know that. The best score is ",
+                f"{recall.hits[0].score:.2f}, with hits like these." if len(recall) else "none.",
+                indent=4,
+            )
+        elif not ranks:
+            stage.say(
+                (f"Missed: the evidence ({', '.join(evidence)}) is not among the first {_LOOKED_AT}.", "yellow"),
+                indent=4,
+            )
+        elif ranks[0] > _SHOWN:
+            stage.say((f"The evidence comes later, at rank {ranks[0]}:", "yellow"), indent=4)
+            _hit(stage, ranks[0], recall.hits[ranks[0] - 1], evidence)
+    stage.told["ask"] = found
+
+
+def _as_said(stage: Stage) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from mnemic.cli import render
+    from mnemic.clock import parse_time
+
+    one = next(one for one in stage.questions if one.get("as_of"))
+    as_of = parse_time(one["as_of"])
+    stage.title(3, "Ask what was known then")
+    stage.say((one["question"], "bold cyan"))
+    then = stage.memory.search(one["question"], limit=_LOOKED_AT, as_of=as_of, asked_at=as_of)
+    now = stage.memory.search(one["question"], limit=_LOOKED_AT, asked_at=one["asked_at"])
+    stage.told["as_said"] = {
+        "as_of": as_of.isoformat(),
+        "then": _told(one["question"], then, one["evidence"], _ranks(then, one["evidence"])),
+        "now": _told(one["question"], now, one["evidence_now"], _ranks(now, one["evidence_now"])),
+    }
+    sides = Table.grid(padding=(0, 3, 0, 0), expand=True)
+    sides.add_column(ratio=1)
+    sides.add_column(ratio=1)
+    sides.add_row(Text(f"as of {render.day(as_of)}", "bold"), Text(f"now, {render.day(stage.clock.now())}", "bold"))
+    for place in range(_SHOWN):
+        sides.add_row(_beside(then, place, one["evidence"]), _beside(now, place, one["evidence_now"]))
+    stage.console.print(sides)
+    newest = max((hit.occurred_at for hit in then), default=as_of)
+    stage.say(
+        f"On the left nothing is newer than {render.day(newest)}: what was recorded after {render.day(as_of)} is out of "
+        "sight, and the scores are those of then. ",
+        f"Annotated evidence: then {_place(then, one['evidence'])}; now {_place(now, one['evidence_now'])}.",
+    )
+
+
+def _echo(stage: Stage) -> None:
+    stage.title(4, "No echo")
+    question = stage.questions[0]["question"]
+    before = {hit.id: hit.score for hit in stage.memory.search(question)}
+    context = stage.memory.context(question, budget_tokens=150)
+    line = str(context).splitlines()[-1].removeprefix("- ")
+    added = stage.memory.add(
+        {"role": "assistant", "content": f"As I remember: {line}", "id": "demo-echo", "session": "agent"}
+    )
+    after = {hit.id: hit.score for hit in stage.memory.search(question)}
+    repeated = [id for episode in added.echoes for id in episode.echo_of]
+    is_unchanged = before == after
+    stage.told["echo"] = {"echo_of": repeated, "scores_unchanged": is_unchanged, "hits": len(after)}
+    stage.say("An agent is given a block of memories, and writes into its log what it was told:")
+    stage.say((f"As I remember: {line}", "italic"), indent=4)
+    if repeated:
+        stage.say(
+            f"Kept as an echo of {', '.join(repeated)}. ",
+            f"All {len(after)} hits of the same question have the same scores as before."
+            if is_unchanged
+            else ("The scores changed.", "yellow"),
+        )
+    else:
+        stage.say(("It was not recognised as an echo.", "yellow"))
+
+
+def _forget(stage: Stage) -> None:
+    stage.title(5, "Forget, and prove it")
+    wanted = stage.memory.get("s16-14")
+    stage.say(f"{wanted.speaker} asked for it in October: “{wanted.text.split('?')[0]}?”")
+    found = stage.memory.search(_SECRET_QUESTION, limit=1)
+    files = stage.memory.find_traces(_SECRET)
+    stage.say("search:      ", (found.hits[0].text if len(found) else "nothing", "cyan"))
+    stage.say(f"on disk:     {_SECRET!r} stands in {', '.join(file.name for file in files) or 'no file'}")
+    receipt = stage.memory.forget(_SECRET_ID)
+    again = stage.memory.search(_SECRET_QUESTION, limit=_LOOKED_AT)
+    left = stage.memory.find_traces(_SECRET)
+    is_gone = not left and not any(_SECRET in hit.text for hit in again)
+    stage.told["forget"] = {
+        "files_before": [file.name for file in files],
+        "receipt": receipt.to_dict(),
+        "files_after": [file.name for file in left],
+        "is_gone": is_gone,
+    }
+    stage.say(("forget:      ", ""), (f"{receipt} ({_SECRET_ID})", "bold"))
+    still = [hit for hit in again if _SECRET in hit.text]
+    stage.say(f"search:      {len(still)} of {len(again)} hits tell the code")
+    stage.say(
+        "on disk:     ",
+        (f"{_SECRET!r} stands in no file of the store", "green")
+        if not left
+        else (f"{_SECRET!r} still stands in {', '.join(file.name for file in left)}", "bold red"),
+    )
+
+
+def _next(stage: Stage, path: Path, *, is_kept: bool) -> None:
+    stage.title(6, "Your turn")
+    code = (
+        "from mnemic import Memory",
+        'memory = Memory.open("agent.db").scope("alice")',
+        'memory.add("I moved to Porto in March.", session="monday")',
+        'print(memory.search("Where does she live?")[0].text)',
+        'print(memory.context("Where does she live?", budget_tokens=500))',
+    )
+    for line in code:
+        stage.say((line, "cyan"), indent=4)
+    stage.say("Commands: mnemic add, search --why, context, import, forget, audit, doctor; each has --help.")
+    if is_kept:
+        stage.say(f"This memory stays in {path}: mnemic list --db {path}")
+    else:
+        stage.say("This memory is gone with its temporary folder; `mnemic demo --keep .` leaves you one to ask.")
+    stage.say("Documentation: docs/cli.md for the commands, README.md for the library.")
+
+
+def _hit(stage: Stage, rank: int, hit: Hit, evidence: Sequence[str]) -> None:
+    from rich.table import Table
+
+    line = Table.grid(padding=(0, 1, 0, 0))
+    line.add_column(width=3, justify="right")
+    line.add_column()
+    line.add_row(_mark(rank, hit, evidence), _said(hit, evidence))
+    from mnemic.cli import render
+
+    from rich.text import Text
+
+    line.add_row("", Text(render.in_words(hit, is_semantic=stage.embedder.is_semantic), "dim"))
+    stage.console.print(line)
+
+
+def _mark(rank: int, hit: Hit, evidence: Sequence[str]) -> Text:
+    from rich.text import Text
+
+    return Text(f"● {rank}", "green") if hit.id in evidence else Text(str(rank), "dim")
+
+
+def _said(hit: Hit, evidence: Sequence[str]) -> Text:
+    from rich.text import Text
+
+    from mnemic.cli import render
+
+    speaker = hit.episode.speaker if hit.episode else hit.kind
+    text = Text.assemble((f"{hit.score:.2f}  ", "cyan"), (render.day(hit.occurred_at), "bold"), f"  {speaker}: ")
+    text.append(render.flat(hit.text, 220), "green" if hit.id in evidence else "")
+    return text
+
+
+def _beside(recall: Recall, place: int, evidence: Sequence[str]) -> Text:
+    from rich.text import Text
+
+    if place >= len(recall):
+        return Text("")
+    hit = recall.hits[place]
+    text = Text("● " if hit.id in evidence else "  ", "green")
+    text.append_text(_said(hit, evidence))
+    return text
+
+
+def _ranks(recall: Recall, evidence: Sequence[str]) -> list[int]:
+    return [rank for rank, hit in enumerate(recall, start=1) if hit.id in evidence]
+
+
+def _place(recall: Recall, evidence: Sequence[str]) -> str:
+    ranks = _ranks(recall, evidence)
+    return f"at rank {', '.join(map(str, ranks))}" if ranks else f"not among the first {_LOOKED_AT}"
+
+
+def _told(question: str, recall: Recall, evidence: Sequence[str], ranks: list[int]) -> dict[str, Any]:
+    return {
+        "question": question,
+        "elapsed_ms": round(recall.elapsed_ms, 2),
+        "evidence": list(evidence),
+        "ranks": ranks,
+        "top": [hit.to_dict() for hit in recall.hits[:_SHOWN]],
+    }
+
+
+def _embedder(spec: str | None) -> tuple[Timed, float, bool]:
+    """The embedder, how long it took to load, and whether it was asked for."""
+    import warnings
+
+    from mnemic.models.resolve import open_embedder
+
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the demo says it in its own words
+        opened = open_embedder(spec or "auto")
+    timed = Timed(opened)
+    timed.embed(["warm up"])
+    return timed, time.perf_counter() - started, spec not in (None, "auto")
+
+
+def _shipped() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    from importlib.resources import files
+
+    folder = files("mnemic") / "data"
+    lines = (folder / "demo.jsonl").read_text("utf-8").splitlines()
+    questions: list[dict[str, Any]] = json.loads((folder / "demo_questions.json").read_text("utf-8"))
+    return [json.loads(line) for line in lines if line], questions
+
+
+def _empty(folder: Path) -> Path:
+    from mnemic.errors import ParameterError
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "demo.db"
+    if path.exists():
+        raise ParameterError(f"{path} is there already. Give another folder to --keep, or delete it.")
+    return path
+
+
+COMMANDS = (demo,)

@@ -1,0 +1,176 @@
+"""Commands that look after a memory: stats, systems, doctor, audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnemic.cli.options import DEFAULT_DB, AsJson, Db, Embedder, Scope, open_to_read
+
+if TYPE_CHECKING:
+    from mnemic.audit import Audit
+
+_SCOPES_SHOWN = 10
+
+
+def stats(db: Db = DEFAULT_DB, scope: Scope = "", as_json: AsJson = False) -> None:
+    """Count what a scope holds; without --scope, the whole file.
+
+    \b
+    Example: mnemic stats --scope acme/alice
+    """
+    from rich.text import Text
+
+    from mnemic.cli import render
+
+    with open_to_read(db, scope) as memory:
+        numbers = memory.stats()
+        scopes = memory.scopes()
+    if as_json:
+        render.as_json({"path": str(db), **numbers, "by_scope": scopes})
+        return
+    rows = {
+        "file": f"{db}, {render.size(numbers['bytes'])}",
+        "embedder": numbers["embedder"],
+        "episodes": f"{numbers['episodes']:,} in {numbers['sessions']:,} sessions",
+        "echoes": f"{numbers['echoes']:,}",
+        "superseded": f"{numbers['superseded']:,}",
+        "recalled": f"{numbers['recalled']:,} at least once",
+        "waiting vectors": f"{numbers['waiting_vectors']:,}",
+        "records, links": f"{numbers['records']:,}, {numbers['links']:,}",
+        "failures": f"{numbers['failures']:,}",
+        "systems": ", ".join(numbers["attached"]) or "none attached",
+    }
+    grid = render.table("", "")
+    grid.show_header = False
+    for name, value in rows.items():
+        grid.add_row(Text(name, "dim"), Text(value))
+    render.show(grid)
+    if len(scopes) > 1 or scope:
+        made = render.table("episodes", "scope", right=("episodes",))
+        largest = sorted(scopes.items(), key=lambda item: -item[1])
+        for path, n in largest[:_SCOPES_SHOWN]:
+            made.add_row(f"{n:,}", Text(render.clean(path) or "(the root)"))
+        render.show("", made)
+        if len(largest) > _SCOPES_SHOWN:
+            render.note(f"{len(largest) - _SCOPES_SHOWN:,} more scopes; --json lists all.")
+
+
+def systems(as_json: AsJson = False) -> None:
+    """List the memory systems that can answer a search, from their cards.
+
+    \b
+    Example: mnemic systems
+             mnemic search "her job" --system bm25
+    """
+    from dataclasses import asdict
+
+    from mnemic.cli import render
+    from mnemic.systems.registry import DEFAULT, cards
+
+    if as_json:
+        render.as_json([{**asdict(card), "is_default": card.id == DEFAULT} for card in cards()])
+        return
+    made = render.table("name", "system", "family", "needs", "what it does")
+    for card in cards():
+        title = f"{card.title}, {card.year}"
+        made.add_row(
+            card.id + ("*" if card.id == DEFAULT else ""), title, card.family, ", ".join(card.needs), card.summary
+        )
+    render.show(made, "", "* answers when --system is not given")
+
+
+def doctor(
+    file: Annotated[Path | None, typer.Argument(help="The memory's file, like --db.")] = None,
+    db: Db = DEFAULT_DB,
+    embedder: Embedder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the file, its embedder and this machine; say what to do where something is wrong. Changes nothing.
+
+    Exit code 1 when something is bad; warnings leave it 0.
+
+    \b
+    Example: mnemic doctor --db agent.db
+    """
+    from rich.text import Text
+
+    from mnemic.cli import render
+    from mnemic.doctor import doctor as examine
+
+    found = examine(file or db, embedder)
+    if as_json:
+        render.as_json(found.to_dict())
+    else:
+        made = render.table("", "", "")
+        made.show_header = False
+        style = {"ok": "green", "warn": "yellow", "bad": "bold red"}
+        for check in found.checks:
+            text = Text(render.flat(check.finding))
+            if check.remedy:
+                text.append(f"\n→ {render.flat(check.remedy)}", "bold")
+            made.add_row(Text(check.status, style[check.status]), check.name, text)
+        render.show(made)
+    if not found.is_sound:
+        raise typer.Exit(1)
+
+
+def audit(
+    stale_after: Annotated[
+        float,
+        typer.Option("--stale-after", metavar="DAYS", min=0, help="When an episode never recalled counts as unused."),
+    ] = 90.0,
+    examples: Annotated[int, typer.Option("--examples", min=0, max=5, help="Episodes shown for each finding.")] = 2,
+    db: Db = DEFAULT_DB,
+    scope: Scope = "",
+    as_json: AsJson = False,
+) -> None:
+    """Measure a memory's health: repeats, echoes, what is stale or never asked for, and how it grows.
+
+    \b
+    Example: mnemic audit --scope acme --examples 5
+    """
+    from mnemic.audit import audit as measure
+    from mnemic.cli import render
+
+    with open_to_read(db, scope) as memory:
+        found = measure(memory, stale_after_days=stale_after, examples=5 if as_json else examples)
+        if as_json:
+            render.as_json(found.to_dict())
+            return
+        if not found.episodes:
+            render.nothing_found(memory, "Nothing is remembered")
+    _show_audit(found)
+
+
+def _show_audit(found: Audit) -> None:
+    from rich.text import Text
+
+    from mnemic.cli import render
+
+    scopes = f"{found.n_scopes:,} scopes" if found.n_scopes != 1 else "1 scope"
+    render.show(Text(f"{found.episodes:,} episodes in {scopes}, {render.size(found.bytes)}\n", "bold"))
+    made = render.table("share", "", "episodes", "finding", right=("share", "episodes"))
+    for one in found.shares.values():
+        text = Text(one.title)
+        for example in one.examples:
+            about = " · ".join(part for part in (example.id, example.scope, example.note) if part)
+            text.append(f"\n{render.flat(example.excerpt, 70)}  {render.clean(about)}", "dim")
+        made.add_row(f"{one.share:.1%}", Text(f"{render.bar(one.share, 10):<10}", "cyan"), f"{one.count:,}", text)
+    made.add_row("", "", f"{found.waiting_vectors:,}", "wait for their vectors")
+    render.show(made)
+    growth = found.growth
+    basis = f"{growth.recorded:,} recorded on {growth.on_days} of the last {growth.window_days:.0f} days"
+    ahead = "; ".join(
+        f"in {one.days} days {one.episodes:,} episodes, {render.size(one.bytes)}" for one in growth.forecasts
+    )
+    doubt = " Few days to judge by: a guess." if growth.on_days < 7 else ""
+    render.show(Text(f"\nGrowth: {basis}, {growth.per_day:,.1f} a day. Kept up: {ahead}.{doubt}"))
+    if found.n_scopes > 1:
+        largest = ", ".join(f"{path or '(the root)'} {n:,}" for path, n in found.scopes)
+        render.show(Text(render.clean(f"Largest scopes: {largest}")))
+
+
+COMMANDS = (stats, systems, doctor, audit)

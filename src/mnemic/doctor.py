@@ -1,0 +1,276 @@
+"""What may be wrong with a memory's file, its embedder and its machine, line by line, each with what to do.
+
+The file is only read, and need not open: a damaged one is exactly what this is for. No endpoint is called.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mnemic._version import __version__
+from mnemic.errors import EmbedderMismatch, MnemicError, StoreCorrupt, StoreReadOnly
+from mnemic.models.minilm import MINILM_ID
+from mnemic.models.resolve import open_embedder
+from mnemic.models.weights import INSTALL_WEIGHTS, check_weights, find_weights
+from mnemic.store import schema
+from mnemic.store.sqlite import SqliteStore
+
+Status = Literal["ok", "warn", "bad"]
+LARGE_WAL = 64 * 2**20  # SQLite empties it at 4000 pages, 16 MB: several times that means a reader never lets go
+LITTLE_SPACE, VERY_LITTLE_SPACE = 2**30, 100 * 2**20
+_INDEX_MAGIC = b"MNEMIDX1"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    status: Status
+    finding: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All that was looked at."""
+
+    path: str
+    checks: tuple[Check, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is bad; warnings may be there."""
+        return all(check.status != "bad" for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {"path": self.path, "is_sound": self.is_sound, "checks": [asdict(check) for check in self.checks]}
+
+
+def doctor(path: str | Path, embedder: str | None = None) -> Diagnosis:
+    """Look at the memory in the file `path`; embedder is the one it will be opened with, if it is not its own."""
+    where = Path(path)
+    return Diagnosis(str(where), (*_file(where, embedder), *_machine(where)))
+
+
+def _file(path: Path, embedder: str | None) -> Iterator[Check]:
+    if not path.is_file():
+        there = "a folder" if path.is_dir() else "not there"
+        yield Check("file", "bad", f"{path} is {there}", 'begin one with `mnemic add "…"`, or name another with --db')
+        yield from _embedder(None, embedder)
+        return
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        yield Check("file", "ok", f"{path}, {_size(path.stat().st_size)}, can be written")
+    else:
+        yield Check("file", "warn", f"{path} can only be read", "give yourself write access to the file and its folder")
+    try:
+        store = SqliteStore(path, read_only=True)
+    except MnemicError as error:
+        yield _trouble("opens", error)
+        yield from _embedder(None, embedder)
+        return
+    try:
+        yield Check("schema", "ok", f"version {schema.NEWEST}, the newest that Mnemic {__version__} knows")
+        yield _integrity(path, store)
+        yield from _stored(path, store, embedder)
+    except MnemicError as error:
+        yield _trouble("reading", error)
+    finally:
+        store.close()
+
+
+def _integrity(path: Path, store: SqliteStore) -> Check:
+    try:
+        wrong = store.integrity()
+    except MnemicError as error:
+        return _trouble("integrity", error)
+    if not wrong:
+        return Check("integrity", "ok", "SQLite's own check finds nothing wrong")
+    return Check(
+        "integrity",
+        "bad",
+        f"{len(wrong)} findings, first: {' '.join(wrong[0].split())}",
+        f"copy {path.name} and {path.name}-wal away, then restore a backup, or save what can be read with `mnemic export`",
+    )
+
+
+def _stored(path: Path, store: SqliteStore, embedder: str | None) -> Iterator[Check]:
+    stored = store.meta("embedder")
+    yield from _embedder(stored, embedder)
+    counts = store.counts()
+    if counts["waiting_vectors"]:
+        yield Check(
+            "vectors",
+            "warn",
+            f"{counts['waiting_vectors']:,} of {counts['episodes']:,} episodes wait for theirs and are found by words only",
+            "embed them with `mnemic reindex`",
+        )
+    else:
+        yield Check("vectors", "ok", f"all {counts['episodes']:,} episodes have theirs")
+    yield _index_files(path)
+    failures = store.records.failures()
+    for failure in failures[:5]:
+        yield Check(
+            "systems",
+            "bad",
+            f"{failure.system} stopped at {failure.step} in scope {failure.scope!r} after {failure.attempts} tries: {failure.error}",
+            "mend the cause; memory.consolidate() then goes on where it stopped",
+        )
+    if len(failures) > 5:
+        yield Check("systems", "bad", f"{len(failures) - 5} more failures", "mend the first ones first")
+    attached = ", ".join(store.records.attached()) or "none attached"
+    if not failures:
+        yield Check("systems", "ok", f"no failures; {attached}")
+    wal = path.with_name(path.name + "-wal")
+    size = wal.stat().st_size if wal.is_file() else 0
+    if size > LARGE_WAL:
+        yield Check(
+            "write-ahead log",
+            "warn",
+            f"{_size(size)}: some process has been reading for a long time",
+            "close long-lived readers; the next write empties it",
+        )
+    else:
+        yield Check("write-ahead log", "ok", _size(size))
+
+
+def _embedder(stored: str | None, asked: str | None) -> Iterator[Check]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            opened = open_embedder(asked or "auto", stored_id=stored)
+        folder = find_weights()
+    except EmbedderMismatch as error:
+        yield Check("embedder", "bad", _line(error), "mnemic reindex --embedder NAME")
+        return
+    except MnemicError as error:
+        yield Check("embedder", "bad", _line(error))
+        return
+    if stored is not None and opened.id != stored:
+        yield Check(
+            "embedder",
+            "bad",
+            f"the store holds vectors of {stored}; {opened.id} was asked for",
+            f"leave --embedder out, or embed everything again with `mnemic reindex --embedder {asked}`",
+        )
+    elif not opened.id.startswith(MINILM_ID):
+        is_chosen = asked is not None or stored is not None
+        meaning = getattr(opened, "is_semantic", True)
+        yield Check(
+            "embedder",
+            "ok" if meaning or asked else "warn",
+            f"{opened.id}" + ("" if meaning else ": recall is by spelling and words, not by meaning"),
+            "" if meaning or asked else _to_meaning(folder is not None, is_chosen),
+        )
+    else:
+        assert folder is not None, "MiniLM opened, so its weights were found"
+        try:
+            check_weights(folder)
+        except MnemicError as error:
+            yield Check("embedder", "bad", _line(error))
+            return
+        yield Check("embedder", "ok", f"{opened.id}, weights in {folder} have the right checksum")
+        if _version("onnxruntime") is None:
+            yield Check(
+                "onnxruntime", "warn", "not installed: embedding runs on numpy, slower", "pip install 'mnemic[onnx]'"
+            )
+
+
+def _to_meaning(has_weights: bool, has_store: bool) -> str:
+    reindex = "mnemic reindex --embedder minilm"
+    if has_weights:
+        return reindex if has_store else ""
+    return f"{INSTALL_WEIGHTS}" + (f", then {reindex}" if has_store else "")
+
+
+def _index_files(path: Path) -> Check:
+    folder = path.with_name(path.name + ".index")
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    drafts = [file for file in files if file.name.endswith(".draft")]
+    broken = [file for file in files if file not in drafts and not _has_checksum(file)]
+    total = _size(sum(file.stat().st_size for file in files))
+    if broken or drafts:
+        return Check(
+            "index files",
+            "warn",
+            f"{len(broken)} damaged, {len(drafts)} unfinished, of {len(files)} ({total}); they are ignored",
+            f"delete the folder {folder} while nobody uses the memory: it is built again, nothing is lost",
+        )
+    return Check("index files", "ok", f"{len(files)}, {total}" if files else "none needed so far")
+
+
+def _has_checksum(file: Path) -> bool:
+    """Whether an index file is whole: it begins with the magic and ends with the CRC-32 of all before its last 8 bytes."""
+    try:
+        left = file.stat().st_size - 8
+        check, is_first = 0, True
+        with file.open("rb") as stream:
+            while left > 0 and (block := stream.read(min(left, 1 << 20))):
+                if is_first and not block.startswith(_INDEX_MAGIC):
+                    return False
+                is_first = False
+                check = zlib.crc32(block, check)
+                left -= len(block)
+            return not is_first and int.from_bytes(stream.read(8), "little") == check
+    except OSError:
+        return False
+
+
+def _machine(path: Path) -> Iterator[Check]:
+    folder = next((one for one in (path.absolute().parent, *path.absolute().parents) if one.is_dir()), Path("/"))
+    free = shutil.disk_usage(folder).free
+    needed = path.stat().st_size if path.is_file() else 0  # a migration or a reindex may need the file's size again
+    status: Status = "bad" if free < VERY_LITTLE_SPACE else "warn" if free < max(LITTLE_SPACE, needed) else "ok"
+    remedy = "" if status == "ok" else f"free some space on the disk of {folder}"
+    yield Check("disk", status, f"{_size(free)} free", remedy)
+    parts = [
+        f"mnemic {__version__}",
+        f"python {platform.python_version()}",
+        f"sqlite {sqlite3.sqlite_version}",
+        f"numpy {_version('numpy')}",
+        f"onnxruntime {_version('onnxruntime') or 'not installed'}",
+    ]
+    if sqlite3.sqlite_version_info < (3, 35):
+        yield Check(
+            "versions", "bad", ", ".join(parts), "Mnemic needs SQLite 3.35; use a Python built with a newer one"
+        )
+    else:
+        yield Check("versions", "ok", ", ".join(parts))
+
+
+def _trouble(name: str, error: MnemicError) -> Check:
+    if isinstance(error, StoreCorrupt):
+        remedy = "copy the file away first; then restore a backup, or save what can be read with `mnemic export`"
+    else:
+        remedy = "" if isinstance(error, StoreReadOnly) else "give the path of a memory with --db"
+    return Check(name, "bad", _line(error), remedy)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000 or unit == "GB":
+            break
+        n_bytes /= 1000
+    return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
