@@ -124,7 +124,8 @@ def _stored(path: Path, store: SqliteStore, embedder: str | None) -> Iterator[Ch
         yield Check(
             "systems",
             "bad",
-            f"{failure.system} stopped at {failure.step} in scope {failure.scope!r} after {failure.attempts} tries: {failure.error}",
+            f"{failure.system} stopped at {failure.step} in scope {failure.scope!r}, tried {failure.attempts} times: "
+            + failure.error,
             "mend the cause; memory.consolidate() then goes on where it stopped",
         )
     if len(failures) > 5:

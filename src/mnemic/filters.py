@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from mnemic.clock import parse_time
@@ -36,6 +36,7 @@ _OWN: dict[str, Callable[[Episode], Any]] = {
     **dict.fromkeys(("actor", "actor_id", "name"), lambda episode: episode.actor),
     **dict.fromkeys(("session", "run_id", "session_id"), lambda episode: episode.session),
 }
+_TIMES = ("occurred_at", "recorded_at", "created_at")
 _ORDERED = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 _OPERATORS = {"eq", "ne", "in", "nin", "contains", "icontains", *_ORDERED}
 _JOINS = {"AND", "OR", "NOT"}
@@ -128,8 +129,14 @@ def _comparison(name: str, wanted: Any, key: str) -> Callable[[Any], bool]:
         return lambda value: not _equal(value, wanted)
     if name in ("contains", "icontains"):
         return lambda value: _contains(value, wanted, fold=name == "icontains")
+    if isinstance(wanted, bool) or not isinstance(wanted, str | int | float | date):
+        raise InvalidFilter(f"{name!r} on {key!r} takes a number, a text or a time; {wanted!r} was given.")
     compare = _ORDERED[name]
-    return lambda value: _ordered(value, wanted, compare)
+    # a date without a time is its whole day: up to it means to its end, and after it begins there
+    moment = _time(wanted, end_of_day=name in ("lte", "gt"))
+    if key in _TIMES and moment is None:
+        raise InvalidFilter(f"{name!r} on {key!r} takes a time such as '2024-05-01'; {wanted!r} was given.")
+    return lambda value: _ordered(value, wanted, moment, compare)
 
 
 def _equal(value: Any, wanted: Any) -> bool:
@@ -152,20 +159,21 @@ def _contains(value: Any, wanted: Any, *, fold: bool) -> bool:
     return False
 
 
-def _ordered(value: Any, wanted: Any, compare: Callable[[Any, Any], bool]) -> bool:
+def _ordered(value: Any, wanted: Any, moment: datetime | None, compare: Callable[[Any, Any], bool]) -> bool:
     if value is _ABSENT or value is None:
         return False
     if isinstance(value, datetime):
-        moment = _time(wanted)
         return moment is not None and compare(value, moment)
+    if isinstance(value, int | float) and isinstance(wanted, int | float):
+        return bool(compare(value, wanted))
     try:
         return bool(compare(float(value), float(wanted)))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return isinstance(value, str) and isinstance(wanted, str) and bool(compare(value, wanted))
 
 
-def _time(value: Any) -> datetime | None:
+def _time(value: Any, *, end_of_day: bool = False) -> datetime | None:
     try:
-        return parse_time(value)
+        return parse_time(value, end_of_day=end_of_day)
     except InvalidTime:
         return None

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ import typer
 from mnemic.cli.options import AsJson, Embedder
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
     from mnemic.clock import ManualClock
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 _WIDTH = 100  # columns of a pipe
 _LOOKED_AT = 20  # hits among which the evidence is looked for
 _SHOWN = 3
-_SECRET, _SECRET_ID = "8264", "s14-11"  # noqa: S105 - an invented door code
+_SCORES_RANK = "Scores rank; they do not tell an answer from its absence, so what reads the hits must."
+_SECRET, _SECRET_ID = "8264", "s14-11"  # an invented door code
 _SECRET_QUESTION = "What is the code of the front door?"  # noqa: S105
 
 
@@ -39,6 +41,7 @@ class Timed:
     def __init__(self, embedder: Any) -> None:
         self.embedder = embedder
         self.id, self.dim = embedder.id, embedder.dim
+        self.max_tokens = int(getattr(embedder, "max_tokens", 512))
         self.is_semantic = bool(getattr(embedder, "is_semantic", True))
         self.seconds = 0.0
 
@@ -49,6 +52,10 @@ class Timed:
             return self.embedder.embed(texts, kind)
         finally:
             self.seconds += time.perf_counter() - started
+
+    def clear(self) -> None:
+        """Forget what the embedder keeps of texts it saw."""
+        getattr(self.embedder, "clear", lambda: None)()
 
 
 @dataclass(slots=True)
@@ -67,11 +74,17 @@ class Stage:
         from rich.padding import Padding
         from rich.text import Text
 
-        self.console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent)))
+        self.draw(Padding(Text.assemble(*parts), (0, 0, 0, indent)))
+
+    def draw(self, item: RenderableType) -> None:
+        """Print it."""
+        from mnemic.cli.render import show
+
+        show(item, console=self.console)
 
     def title(self, number: int, text: str) -> None:
         """The heading of a scene."""
-        self.console.print()
+        self.say()
         self.say((f"{number}  {text}", "bold"))
 
 
@@ -162,38 +175,56 @@ def _remember(stage: Stage, messages: list[dict[str, Any]], loading_s: float, *,
 def _ask(stage: Stage) -> None:
     from mnemic.cli import render
 
-    shown = [one for one in stage.questions if one.get("show")]
     stage.title(2, f"Ask, as of {render.day(stage.clock.now())}")
     stage.say(
         "Recall does not answer; it finds what was said, dated, with reasons. ● marks the evidence that we annotated."
     )
     found = []
     stage.memory.search("warm up")  # the first search reads the log into the index
-    for one in shown:
+    for one in (one for one in stage.questions if one.get("show")):
         recall = stage.memory.search(one["question"], limit=_LOOKED_AT, asked_at=one["asked_at"])
         evidence = one.get("evidence_now", one["evidence"])
-        ranks = [rank for rank, hit in enumerate(recall, start=1) if hit.id in evidence]
-        found.append(_told(one["question"], recall, evidence, ranks))
-        stage.console.print()
+        found.append(_told(recall, evidence))
+        stage.say()
         stage.say((one["question"], "bold cyan"), (f"  {recall.elapsed_ms:.1f} ms", "dim"))
         for rank, hit in enumerate(recall.hits[:_SHOWN], start=1):
             _hit(stage, rank, hit, evidence)
+        ranks = _ranks(recall, evidence)
         if not evidence:
-            stage.say(
-                ("It was never said. ", "yellow"),
-                "Recall ranks; it does not know that. The best score is ",
-                f"{recall.hits[0].score:.2f}, with hits like these." if len(recall) else "none.",
-                indent=4,
-            )
+            stage.say(("It was never said. ", "yellow"), _SCORES_RANK, indent=4)
         elif not ranks:
+            said = stage.memory.get(evidence[0])
             stage.say(
-                (f"Missed: the evidence ({', '.join(evidence)}) is not among the first {_LOOKED_AT}.", "yellow"),
+                (f"Missed: what bears the answer is not among the first {_LOOKED_AT}. ", "yellow"),
+                f"{render.day(said.occurred_at)}  {said.speaker}: {render.flat(said.text, 160)}",
                 indent=4,
             )
         elif ranks[0] > _SHOWN:
-            stage.say((f"The evidence comes later, at rank {ranks[0]}:", "yellow"), indent=4)
+            stage.say((f"What bears the answer comes later, at rank {ranks[0]}:", "yellow"), indent=4)
             _hit(stage, ranks[0], recall.hits[ranks[0] - 1], evidence)
     stage.told["ask"] = found
+    _ask_all(stage)
+
+
+def _ask_all(stage: Stage) -> None:
+    """Five examples prove little: the same count over every question that has an answer."""
+    first: list[int] = []
+    asked = [one for one in stage.questions if one["evidence"]]
+    started = time.perf_counter()
+    for one in asked:
+        evidence = {*one["evidence"], *one.get("evidence_now", ())}
+        hits = stage.memory.search(one["question"], limit=_LOOKED_AT, asked_at=one["asked_at"])
+        first.append(next((rank for rank, hit in enumerate(hits, start=1) if hit.id in evidence), _LOOKED_AT + 1))
+    each_ms = 1000 * (time.perf_counter() - started) / len(asked)
+    at = {place: sum(rank <= place for rank in first) for place in (1, _SHOWN, 10, _LOOKED_AT)}
+    stage.told["all_questions"] = {"asked": len(asked), "first_evidence_within": at, "mean_ms": round(each_ms, 2)}
+    stage.say()
+    stage.say(
+        f"All {len(asked)} questions of this conversation that have an answer, not only these: the first message that bears "
+        f"it is among the top {_SHOWN} for ",
+        (f"{at[_SHOWN]}", "bold"),
+        f", the top 10 for {at[10]}, the top {_LOOKED_AT} for {at[_LOOKED_AT]}; {each_ms:.1f} ms a question.",
+    )
 
 
 def _as_said(stage: Stage) -> None:
@@ -211,21 +242,24 @@ def _as_said(stage: Stage) -> None:
     now = stage.memory.search(one["question"], limit=_LOOKED_AT, asked_at=one["asked_at"])
     stage.told["as_said"] = {
         "as_of": as_of.isoformat(),
-        "then": _told(one["question"], then, one["evidence"], _ranks(then, one["evidence"])),
-        "now": _told(one["question"], now, one["evidence_now"], _ranks(now, one["evidence_now"])),
+        "then": _told(then, one["evidence"]),
+        "now": _told(now, one["evidence_now"]),
     }
-    sides = Table.grid(padding=(0, 3, 0, 0), expand=True)
-    sides.add_column(ratio=1)
-    sides.add_column(ratio=1)
-    sides.add_row(Text(f"as of {render.day(as_of)}", "bold"), Text(f"now, {render.day(stage.clock.now())}", "bold"))
-    for place in range(_SHOWN):
-        sides.add_row(_beside(then, place, one["evidence"]), _beside(now, place, one["evidence_now"]))
-    stage.console.print(sides)
+    sides = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    for width, ratio in ((3, None), (None, 1), (3, None), (None, 1)):
+        sides.add_column(width=width, ratio=ratio, justify="right" if width else "left")
+    heads = (Text(f"{when} {render.day(at)}", "bold") for when, at in (("as of", as_of), ("now,", stage.clock.now())))
+    sides.add_row("", next(heads), "", next(heads))
+    left, right = _column(then, one["evidence"]), _column(now, one["evidence_now"])
+    for beside in zip_longest(left, right, fillvalue=(Text(), Text())):
+        sides.add_row(*beside[0], *beside[1])
+    stage.draw(sides)
     newest = max((hit.occurred_at for hit in then), default=as_of)
     stage.say(
-        f"On the left nothing is newer than {render.day(newest)}: what was recorded after {render.day(as_of)} is out of "
-        "sight, and the scores are those of then. ",
-        f"Annotated evidence: then {_place(then, one['evidence'])}; now {_place(now, one['evidence_now'])}.",
+        f"On the left, what was recorded after {render.day(as_of)} does not exist: it neither shows nor moves a score. "
+        f"The newest of its {len(then)} hits is of {render.day(newest)}. What bears the answer is, then, "
+        f"{_place(then, one['evidence'])} ({one['answer'].split(',')[0]}); now, {_place(now, one['evidence_now'])} "
+        f"({one['answer_now'].split(',')[0]})."
     )
 
 
@@ -256,32 +290,33 @@ def _echo(stage: Stage) -> None:
 
 
 def _forget(stage: Stage) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     stage.title(5, "Forget, and prove it")
     wanted = stage.memory.get("s16-14")
     stage.say(f"{wanted.speaker} asked for it in October: “{wanted.text.split('?')[0]}?”")
     found = stage.memory.search(_SECRET_QUESTION, limit=1)
-    files = stage.memory.find_traces(_SECRET)
-    stage.say("search:      ", (found.hits[0].text if len(found) else "nothing", "cyan"))
-    stage.say(f"on disk:     {_SECRET!r} stands in {', '.join(file.name for file in files) or 'no file'}")
+    before = list(stage.memory.find_traces(_SECRET))
     receipt = stage.memory.forget(_SECRET_ID)
     again = stage.memory.search(_SECRET_QUESTION, limit=_LOOKED_AT)
-    left = stage.memory.find_traces(_SECRET)
-    is_gone = not left and not any(_SECRET in hit.text for hit in again)
+    left = list(stage.memory.find_traces(_SECRET))
+    telling = sum(_SECRET in hit.text for hit in again)
     stage.told["forget"] = {
-        "files_before": [file.name for file in files],
+        "files_before": [file.name for file in before],
         "receipt": receipt.to_dict(),
         "files_after": [file.name for file in left],
-        "is_gone": is_gone,
+        "is_gone": not left and not telling,
     }
-    stage.say(("forget:      ", ""), (f"{receipt} ({_SECRET_ID})", "bold"))
-    still = [hit for hit in again if _SECRET in hit.text]
-    stage.say(f"search:      {len(still)} of {len(again)} hits tell the code")
-    stage.say(
-        "on disk:     ",
-        (f"{_SECRET!r} stands in no file of the store", "green")
-        if not left
-        else (f"{_SECRET!r} still stands in {', '.join(file.name for file in left)}", "bold red"),
-    )
+    steps = Table.grid(padding=(0, 2, 0, 0))
+    steps.add_row("search", Text(found.hits[0].text if len(found) else "nothing", "cyan"))
+    steps.add_row("on disk", f"{_SECRET!r} stands in {', '.join(file.name for file in before) or 'no file'}")
+    steps.add_row("forget", Text(f"{receipt} ({_SECRET_ID})", "bold"))
+    steps.add_row("search", f"{telling or 'none'} of {len(again)} hits tells the code")
+    gone = f"{_SECRET!r} stands in no file of the store: every byte of it was read"
+    still = f"{_SECRET!r} still stands in {', '.join(file.name for file in left)}"
+    steps.add_row("on disk", Text(still, "bold red") if left else Text(gone, "green"))
+    stage.draw(steps)
 
 
 def _next(stage: Stage, path: Path, *, is_kept: bool) -> None:
@@ -305,23 +340,22 @@ def _next(stage: Stage, path: Path, *, is_kept: bool) -> None:
 
 def _hit(stage: Stage, rank: int, hit: Hit, evidence: Sequence[str]) -> None:
     from rich.table import Table
+    from rich.text import Text
+
+    from mnemic.cli import render
 
     line = Table.grid(padding=(0, 1, 0, 0))
     line.add_column(width=3, justify="right")
     line.add_column()
     line.add_row(_mark(rank, hit, evidence), _said(hit, evidence))
-    from mnemic.cli import render
-
-    from rich.text import Text
-
     line.add_row("", Text(render.in_words(hit, is_semantic=stage.embedder.is_semantic), "dim"))
-    stage.console.print(line)
+    stage.draw(line)
 
 
 def _mark(rank: int, hit: Hit, evidence: Sequence[str]) -> Text:
     from rich.text import Text
 
-    return Text(f"● {rank}", "green") if hit.id in evidence else Text(str(rank), "dim")
+    return Text(f"●{rank:>2}", "green") if hit.id in evidence else Text(str(rank), "dim")
 
 
 def _said(hit: Hit, evidence: Sequence[str]) -> Text:
@@ -335,15 +369,11 @@ def _said(hit: Hit, evidence: Sequence[str]) -> Text:
     return text
 
 
-def _beside(recall: Recall, place: int, evidence: Sequence[str]) -> Text:
-    from rich.text import Text
-
-    if place >= len(recall):
-        return Text("")
-    hit = recall.hits[place]
-    text = Text("● " if hit.id in evidence else "  ", "green")
-    text.append_text(_said(hit, evidence))
-    return text
+def _column(recall: Recall, evidence: Sequence[str]) -> list[tuple[Text, Text]]:
+    """The first hits, and the first that bears the answer where it comes later."""
+    ranks = _ranks(recall, evidence)
+    places = [*range(1, min(_SHOWN, len(recall)) + 1), *(rank for rank in ranks[:1] if rank > _SHOWN)]
+    return [(_mark(rank, recall.hits[rank - 1], evidence), _said(recall.hits[rank - 1], evidence)) for rank in places]
 
 
 def _ranks(recall: Recall, evidence: Sequence[str]) -> list[int]:
@@ -355,12 +385,12 @@ def _place(recall: Recall, evidence: Sequence[str]) -> str:
     return f"at rank {', '.join(map(str, ranks))}" if ranks else f"not among the first {_LOOKED_AT}"
 
 
-def _told(question: str, recall: Recall, evidence: Sequence[str], ranks: list[int]) -> dict[str, Any]:
+def _told(recall: Recall, evidence: Sequence[str]) -> dict[str, Any]:
     return {
-        "question": question,
+        "question": recall.cue.text,
         "elapsed_ms": round(recall.elapsed_ms, 2),
         "evidence": list(evidence),
-        "ranks": ranks,
+        "ranks": _ranks(recall, evidence),
         "top": [hit.to_dict() for hit in recall.hits[:_SHOWN]],
     }
 

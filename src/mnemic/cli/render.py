@@ -39,10 +39,10 @@ def page(width: int | None = None) -> Console:
     return Page(width=width or _UNWRAPPED, highlight=False, emoji=False, legacy_windows=False)
 
 
-def show(*items: RenderableType) -> None:
+def show(*items: RenderableType, console: Console | None = None) -> None:
     """Print to standard output; in a pipe without the white space that fills a table's cells."""
-    console = page()
-    if console.is_terminal:
+    console = console or page()
+    if console.is_terminal or console.quiet:
         console.print(*items, sep="\n")
         return
     with console.capture() as capture:

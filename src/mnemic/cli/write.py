@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 
@@ -162,7 +162,7 @@ def export(
         draft = path.with_name(path.name + ".part")  # a file of that name is always a whole export
         try:
             with draft.open("w", encoding="utf-8") as out, _Counted(out, total) as counted:
-                written = memory.export(counted, include_children=not alone)
+                written = memory.export(cast(TextIO, counted), include_children=not alone)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

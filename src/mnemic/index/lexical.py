@@ -31,6 +31,9 @@ class LexicalIndex:
         self._offsets = np.zeros(1, np.int64)  # [n_terms + 1], where each term's postings begin
         self._rows = np.empty(0, np.int32)  # [n_postings], sorted by term, then row
         self._counts = np.empty(0, np.uint16)
+        self._unsorted: list[
+            tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint16]]
+        ] = []  # (terms, rows, counts)
         self._recent: dict[int, tuple[list[int], list[int]]] = {}
         self._sealed_rows = 0
         self.lengths = Column(np.int32)  # [n], terms in each episode
@@ -58,16 +61,28 @@ class LexicalIndex:
         numbers = self._vocabulary
         if len(split) >= _BULK or not first:
             flat = [numbers.setdefault(word, len(numbers)) for words in split for word in words]
-            rows = np.repeat(np.arange(first, len(self), dtype=np.int64), self.lengths.values[first:])
-            self._seal(np.array(flat, np.int64), rows)
+            rows = np.repeat(np.arange(len(split)), self.lengths.values[first:])
+            pairs, counts = np.unique((np.array(flat, np.int64) << 32) | rows, return_counts=True)
+            block = (
+                (pairs >> 32).astype(np.int32),
+                (pairs & 0xFFFFFFFF).astype(np.int32) + np.int32(first),
+                _small(counts),
+            )
+            self._unsorted = [*self._unsorted, block]
             return
+        self.settle()
         for row, words in enumerate(split, start=first):
             for word in set(words):
-                at, counts = self._recent.setdefault(numbers.setdefault(word, len(numbers)), ([], []))
-                counts.append(min(words.count(word), 65535))
+                at, counts_at = self._recent.setdefault(numbers.setdefault(word, len(numbers)), ([], []))
+                counts_at.append(min(words.count(word), 65535))
                 at.append(row)
         if len(self) - self._sealed_rows > max(_BULK, _SEAL_SHARE * self._sealed_rows):
-            self._seal(np.empty(0, np.int64), np.empty(0, np.int64))
+            self._seal()
+
+    def settle(self) -> None:
+        """Sort in what was added in bulk. Reading does it where it was not done."""
+        if self._unsorted:
+            self._seal()
 
     def scores(
         self, terms: Sequence[str], visible: NDArray[np.bool_] | None = None
@@ -77,6 +92,7 @@ class LexicalIndex:
         visible: [n], the rows that exist for this cue; None for all of them. The ideal row has mean length and holds
         once each of the terms that any row in sight holds.
         """
+        self.settle()
         n = len(self)
         scores = np.zeros(n, np.float32)
         lengths = self.lengths.values
@@ -112,7 +128,7 @@ class LexicalIndex:
 
     def kept(self, keep: NDArray[np.bool_]) -> LexicalIndex:
         """The same index without the rows where `keep` is false, as if they had never been added."""
-        self._seal(np.empty(0, np.int64), np.empty(0, np.int64))
+        self._seal()
         terms = np.repeat(np.arange(len(self._offsets) - 1), np.diff(self._offsets))
         stays = keep[self._rows]
         renumbered = np.cumsum(keep) - 1
@@ -130,7 +146,7 @@ class LexicalIndex:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything, as arrays for a file."""
-        self._seal(np.empty(0, np.int64), np.empty(0, np.int64))
+        self._seal()
         return {
             "terms": np.frombuffer("\n".join(self._vocabulary).encode(), np.uint8),
             "offsets": self._offsets,
@@ -153,6 +169,7 @@ class LexicalIndex:
         return index
 
     def _postings(self, number: int) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        self.settle()
         if number + 1 < len(self._offsets):
             start, stop = self._offsets[number], self._offsets[number + 1]
             rows, counts = self._rows[start:stop], self._counts[start:stop]
@@ -164,23 +181,25 @@ class LexicalIndex:
         n = bisect_left(recent[0], len(self))  # a clone may have added later rows, which are not ours
         return np.append(rows, np.array(recent[0][:n], np.int32)), np.append(counts, np.array(recent[1][:n], np.uint16))
 
-    def _seal(self, terms: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
-        """Sort the recent lists, and further (term, row) occurrences, into the sealed arrays."""
-        if self._recent or len(terms):
-            pairs, repeats = np.unique((terms << 32) | rows, return_counts=True)
-            all_terms = [np.repeat(np.arange(len(self._offsets) - 1), np.diff(self._offsets)), pairs >> 32]
-            all_rows = [self._rows, pairs & 0xFFFFFFFF]
-            all_counts = [self._counts, np.minimum(repeats, 65535)]
-            for number, (at, counts) in self._recent.items():
-                all_terms.append(np.full(len(at), number))
-                all_rows.append(np.array(at))
-                all_counts.append(np.array(counts))
-            term_of = np.concatenate(all_terms)
-            row_of = np.concatenate(all_rows).astype(np.int32)
-            order = np.lexsort((row_of, term_of))
-            frequencies = np.bincount(term_of, minlength=len(self._vocabulary))
-            self._offsets = np.concatenate(([0], np.cumsum(frequencies))).astype(np.int64)
-            self._rows = row_of[order]
-            self._counts = np.concatenate(all_counts).astype(np.uint16)[order]
-            self._recent = {}
+    def _seal(self) -> None:
+        """Sort everything that is not yet sorted into the sealed arrays."""
+        terms = [np.repeat(np.arange(len(self._offsets) - 1, dtype=np.int32), np.diff(self._offsets))]
+        rows, counts = [self._rows], [self._counts]
+        for block in self._unsorted:
+            terms.append(block[0])
+            rows.append(block[1])
+            counts.append(block[2])
+        for number, (at, times) in self._recent.items():
+            terms.append(np.full(len(at), number, np.int32))
+            rows.append(np.array(at, np.int32))
+            counts.append(np.array(times, np.uint16))
+        term_of, row_of = np.concatenate(terms), np.concatenate(rows)
+        order = np.lexsort((row_of, term_of))
+        self._offsets = np.concatenate(([0], np.cumsum(np.bincount(term_of, minlength=len(self._vocabulary)))))
+        self._rows, self._counts = row_of[order], np.concatenate(counts)[order]
+        self._recent, self._unsorted = {}, []
         self._sealed_rows = len(self)
+
+
+def _small(counts: NDArray[np.int64]) -> NDArray[np.uint16]:
+    return np.minimum(counts, 65535).astype(np.uint16)

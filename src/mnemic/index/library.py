@@ -15,7 +15,7 @@ from mnemic.index.scope_index import ScopeIndex
 from mnemic.store.contract import Store
 
 WORTH_A_FILE = 5_000  # rows: a smaller index is read from the store as fast as from a file
-_PAGE = 20_000
+_PAGE = 8_192
 
 
 class IndexLibrary:
@@ -98,6 +98,7 @@ class IndexLibrary:
         if removed:
             index = index.without(removed)
             index.last_removal = newest
+        index.settle()
         if is_new and len(index) >= WORTH_A_FILE and len(index) - before > WORTH_A_FILE // 10:
             self._save(key, index, vectors)
         return index

@@ -101,6 +101,11 @@ class ScopeIndex:
         if rows.superseded or bool(rows.is_echo.any()):
             self._is_plain = False
 
+    def settle(self) -> None:
+        """Finish what bulk additions left undone, so that the first cue does not wait for it."""
+        self.vectors.settle()
+        self.lexical.settle()
+
     def without(self, seqs: Sequence[int]) -> ScopeIndex:
         """The same index as if these episodes had never been in the log."""
         keep = ~np.isin(self.seqs, np.array(list(seqs), np.int64))

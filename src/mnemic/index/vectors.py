@@ -3,7 +3,7 @@
 Small (up to SMALL rows): float16 as stored, widened at each cue. Medium: float32, one matrix product. Large: the rows
 are rotated to their principal directions and only the leading ones are scanned; the best few hundred are then scored
 exactly. How many directions are enough is measured when the index is built, on vectors of its own and on noisy ones,
-and where even 256 do not find 99 % of the true nearest ten, the exact scan stays. Every score handed out is exact, any
+and where even 256 do not find 99.5 % of the true nearest ten, the exact scan stays. Every score handed out is exact, any
 set of rows may be left out of sight, and a row added is found at once, in all three.
 
 A graph or inverted-list index answers faster beyond a million rows, but loses recall under a filter and needs a
@@ -12,16 +12,19 @@ package; docs/architecture.md has the measurements.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mnemic.index.columns import Column
 
 SMALL, LARGE = 256, 30_000  # rows up to which an index is small; from which it is large
-_BREADTHS = (48, 64, 96, 128, 192, 256)  # leading directions to try
+_BREADTHS = (64, 96, 128, 192, 256)  # leading directions to try
 _RESCORED = 400  # rows scored exactly after the scan of the leading directions
-_WANTED_RECALL = 0.99
-_SAMPLE, _QUERIES, _NOISE = 8_192, 64, 0.5
+_WANTED_RECALL = 0.995
+_SAMPLE, _QUERIES, _NOISE = 8_192, 32, 0.5
+_BLOCK = 4_096  # rows widened at a time
 
 
 class VectorIndex:
@@ -60,17 +63,17 @@ class VectorIndex:
     def extend(self, vectors: NDArray[np.float16]) -> None:
         """Add rows: float16 [n, dim]; a row of zeros stands for a vector that is still missing."""
         self._half.extend(vectors)
-        n = len(self)
-        if self._leading is not None and n > 2 * self._rows_when_rotated:
-            self._leading = self._rotation = None  # the directions were found on half as many rows: find them again
         if self._leading is not None and self._rotation is not None:
             self._leading.extend(vectors.astype(np.float32) @ self._rotation)
-        elif self._wide is not None and n < max(LARGE, 2 * self._rows_when_rotated):
+        elif self._wide is not None:
             self._wide.extend(vectors.astype(np.float32))
-        elif n >= LARGE:
-            self._wide = None
+
+    def settle(self) -> None:
+        """Take the form that fits the number of rows. Reading does it where it was not done; it may take a second."""
+        n = len(self)
+        if n >= LARGE and n > 2 * self._rows_when_rotated:  # new, or the directions were found on half as many rows
             self._rotate()
-        elif n > SMALL:
+        elif self._leading is None and self._wide is None and n > SMALL:
             self._wide = Column.of(self._half.values.astype(np.float32))
 
     def top(
@@ -79,6 +82,7 @@ class VectorIndex:
         """(rows, cosines) of the k nearest rows in sight, nearest first; ties in row order."""
         if not len(self):
             return np.empty(0, np.int64), np.empty(0, np.float32)
+        self.settle()
         if self._leading is None:
             rows = best(self._scan(query), k, visible)
         else:
@@ -90,6 +94,7 @@ class VectorIndex:
 
     def all_scores(self, query: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """[n] the cosines of all rows, where the index is small enough to look at them all; None where it is not."""
+        self.settle()
         return self._scan(query) if self._leading is None else None
 
     def scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -136,9 +141,7 @@ class VectorIndex:
         half = self._half.values
         if len(half) <= SMALL:
             return half.astype(np.float32) @ query
-        return np.concatenate(
-            [half[start : start + 8192].astype(np.float32) @ query for start in range(0, len(half), 8192)]
-        )
+        return np.concatenate([block @ query for _, block in _blocks(half)])
 
     def _rotate(self) -> None:
         """Find the leading directions and how many are enough; keep the exact scan where none are."""
@@ -147,33 +150,51 @@ class VectorIndex:
         generator = np.random.default_rng(n)  # the same rows give the same index
         sample = half[np.sort(generator.choice(n, min(n, _SAMPLE), replace=False))].astype(np.float32)
         _, directions = np.linalg.eigh(sample.T @ sample)
-        directions = np.ascontiguousarray(directions[:, ::-1][:, : _BREADTHS[-1]], np.float32)
+        directions = np.ascontiguousarray(directions[:, ::-1], np.float32)
         queries = sample[generator.choice(len(sample), min(_QUERIES, len(sample)), replace=False)]
         noise = generator.standard_normal(queries.shape).astype(np.float32)
         noise *= _NOISE / np.maximum(np.linalg.norm(noise, axis=1, keepdims=True), 1e-9)
-        queries = np.concatenate([queries, queries + noise])
-        full, turned = [], []
-        for start in range(0, n, 8192):
-            block = half[start : start + 8192].astype(np.float32)
-            full.append(block @ queries.T)
-            turned.append(block @ directions)
-        truth = np.concatenate(full)  # [n, n_queries]
-        leading = np.concatenate(turned)  # [n, widest]
-        nearest = np.argpartition(-truth, 9, axis=0)[:10]
-        turned_queries = queries @ directions
-        for breadth in _BREADTHS:
-            if breadth >= self.dim:
-                break
-            found = 0
-            for query in range(len(queries)):
-                scores = leading[:, :breadth] @ turned_queries[query, :breadth]
-                cut = np.partition(scores, -_RESCORED)[-_RESCORED]
-                found += int((scores[nearest[:, query]] >= cut).sum())
-            if found >= _WANTED_RECALL * 10 * len(queries):
-                self._rotation = np.ascontiguousarray(directions[:, :breadth])
-                self._leading = Column.of(np.ascontiguousarray(leading[:, :breadth]))
-                return
-        self._wide = Column.of(half.astype(np.float32))
+        breadth = _enough(half, directions, np.concatenate([queries, queries + noise]))
+        self._wide = self._leading = self._rotation = None
+        if breadth is None:
+            self._wide = Column.of(half.astype(np.float32))
+            return
+        rotation = np.ascontiguousarray(directions[:, :breadth])
+        leading = np.empty((n, breadth), np.float32)
+        for start, block in _blocks(half):
+            leading[start : start + len(block)] = block @ rotation
+        self._rotation, self._leading = rotation, Column.of(leading)
+
+
+def _blocks(half: NDArray[np.float16]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    for start in range(0, len(half), _BLOCK):
+        yield start, half[start : start + _BLOCK].astype(np.float32)
+
+
+def _enough(half: NDArray[np.float16], directions: NDArray[np.float32], queries: NDArray[np.float32]) -> int | None:
+    """How many directions put the queries' true nearest ten among the rows that are rescored; None when no number does."""
+    scores, rows = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+    for start, block in _blocks(half):  # the true nearest ten, a block at a time
+        scores = np.concatenate([scores, queries @ block.T], axis=1)
+        rows = np.concatenate(
+            [rows, np.broadcast_to(np.arange(start, start + len(block)), (len(queries), len(block)))], 1
+        )
+        nearest = np.argpartition(-scores, 9, axis=1)[:, :10]
+        scores, rows = np.take_along_axis(scores, nearest, 1), np.take_along_axis(rows, nearest, 1)
+    for breadth in _BREADTHS:
+        if breadth >= half.shape[1]:
+            return None
+        seen = directions[:, :breadth]
+        turned = queries @ seen @ seen.T  # its product with a row is that of the leading directions alone
+        theirs = np.einsum("qd,qrd->qr", turned, half[rows].astype(np.float32))
+        ahead = np.zeros_like(rows)
+        for _, block in _blocks(half):
+            found = turned @ block.T
+            for place in range(rows.shape[1]):
+                ahead[:, place] += (found > theirs[:, place, None]).sum(1)
+        if (ahead < _RESCORED).mean() >= _WANTED_RECALL:
+            return breadth
+    return None
 
 
 def best(scores: NDArray[np.float32], k: int, visible: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:

@@ -14,24 +14,32 @@ that was given: the file itself, SQLite's -wal and -shm beside it, and a folder 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from mnemic.clock import Clock, SystemClock, parse_time
-from mnemic.errors import EditConflict, EpisodeNotFound, ParameterError, StoreReadOnly
+from mnemic.errors import (
+    EditConflict,
+    EmbedderUnavailable,
+    EpisodeNotFound,
+    InvalidEpisode,
+    ParameterError,
+    StoreReadOnly,
+)
 from mnemic.filters import compile_filter
 from mnemic.memory import forget as forgetting
 from mnemic.memory import transfer
 from mnemic.memory.ask import ask, resolve
 from mnemic.memory.forget import Receipt
-from mnemic.memory.intake import Message, Time, drafts_from
+from mnemic.memory.intake import Draft, Message, Time, checked_json, checked_text, drafts_from
 from mnemic.memory.reindex import reindex
 from mnemic.memory.remember import Added, entry_of, episode_from, remember
 from mnemic.memory.shared import Shared
 from mnemic.memory.transfer import Imported
-from mnemic.model import Cue, Episode, Hit, Recall, join_scope
+from mnemic.model import Cue, Episode, Hit, Recall, join_scope, new_id
 from mnemic.models.embedder import Embedder
 from mnemic.models.resolve import open_embedder
 from mnemic.ops.pack import Citation, pack
@@ -41,8 +49,10 @@ from mnemic.systems.registry import DEFAULT, create
 from mnemic.text.tokens import TokenCounter, count_tokens
 
 Embeds = str | Embedder | None
-Episodes = list[Episode]
+Episodes = list[Episode]  # names for what Memory.list would hide from type checkers inside the class
+Paths = list[Path]
 CONTEXT_HITS = 60  # how many hits compete for a place in a context block
+MARKED_SOURCES = 4  # of a record in a context block: each mark takes a few tokens
 
 
 class Context(str):
@@ -57,6 +67,9 @@ class Context(str):
         self = super().__new__(cls, text)
         self.citations, self.tokens, self.recall = citations, tokens, recall
         return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:  # so that it can be copied and pickled
+        return str(self), self.citations, self.tokens, self.recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,9 @@ class Version:
         return self.to_dict()[key]
 
 
+Versions = list[Version]
+
+
 class Memory:
     """A memory for agents: one scope of an open store. Made with `Memory.open`, and from another with `scope`."""
 
@@ -108,7 +124,7 @@ class Memory:
         index_memory_mb: int = 512,
         clock: Clock | None = None,
     ) -> Memory:
-        """Open a memory kept in the file `path`, made if it is not there; None keeps it in this process's memory alone.
+        """Open a memory kept in the file `path`, made if it is not there; None, or ":memory:", keeps it in this process alone.
 
         embedder: "auto" (the one that made the store; else MiniLM, else hashed n-grams with a warning), "minilm",
         "hashing", "openai:MODEL", "sentence-transformers:NAME", or an object with embed, id and dim.
@@ -118,7 +134,7 @@ class Memory:
 
         Raises StoreReadOnly, NotAStore, StoreTooNew, StoreCorrupt, EmbedderMismatch, WeightsMissing; each says what to do.
         """
-        where = None if path is None else _store_path(path, read_only)
+        where = None if path is None or path == ":memory:" else _store_path(path, read_only)
         clock = clock or SystemClock()
         store = SqliteStore(where, clock=clock, read_only=read_only, durability=durability, timeout_s=busy_timeout_s)
         try:
@@ -204,9 +220,11 @@ class Memory:
             actor=actor,
             session=session or place.session,
             occurred_at=occurred_at if occurred_at is not None else timestamp,
-            metadata={**(metadata or {}), **place.metadata} if place.metadata else metadata,
+            metadata=metadata,
             id=id,
         )
+        for draft in drafts if place.metadata else ():
+            draft.metadata = {**draft.metadata, **place.metadata}
         return remember(self._shared, place.scope, drafts, show_progress=show_progress)
 
     def update(
@@ -228,17 +246,19 @@ class Memory:
         """
         scope = resolve(self._scope, user_id, agent_id, run_id, app_id).scope
         old = self._one(scope, id)
-        message: dict[str, Any] = {"role": old.role, "content": old.text if text is None else text}
-        draft = drafts_from(
-            message,
+        text = old.text if text is None else checked_text(text)
+        if not text and not old.parts:
+            raise InvalidEpisode("The text is empty. To forget the episode, call forget().")
+        draft = Draft(
+            text,
             role=old.role,
             actor=old.actor,
             session=old.session,
-            occurred_at=old.occurred_at if occurred_at is None else occurred_at,
-            metadata=old.metadata if metadata is None else metadata,
-            id=None,
-        )[0]
-        draft.parts = old.parts
+            occurred_at=old.occurred_at if occurred_at is None else parse_time(occurred_at),
+            id=new_id(),
+            metadata=old.metadata if metadata is None else checked_json(metadata, "metadata"),
+            parts=old.parts,
+        )
         episode = episode_from(draft, scope, self._shared.clock.now(), supersedes=id)
         self._shared.must_write()
         appended = self._shared.store.append_superseding(entry_of(self._shared, episode, is_client_id=False))
@@ -276,7 +296,7 @@ class Memory:
         since, until: a window on when things happened; a date as `until` means its whole day. as_of: only what was recorded
         by then, ranked as it would have been. asked_at: what "yesterday" in the query is relative to. filters: metadata and
         own fields, in either common dialect (see `mnemic.filters`). include_children also searches the scopes below.
-        top_k is limit. Raises InvalidCue-like ParameterError, InvalidFilter, InvalidTime and InvalidScope.
+        top_k is limit. Raises ParameterError, InvalidFilter, InvalidTime and InvalidScope.
         """
         cue = self._cue(
             query,
@@ -320,8 +340,8 @@ class Memory:
         budget_tokens. The rest is as in `search`. Empty when nothing is remembered or nothing fits.
         """
         budget = budget_tokens if max_tokens is None else max_tokens
-        if budget < 1:
-            raise ParameterError(f"budget_tokens={budget}: give at least 1.")
+        if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
+            raise ParameterError(f"budget_tokens={budget!r}: give a whole number of at least 1.")
         cue = self._cue(
             query,
             limit,
@@ -338,7 +358,7 @@ class Memory:
         recall = ask(self._shared, self._system, cue, note=False)
         block = pack(recall.hits, budget, self._mark, count)
         shown = {citation.id for citation in block.citations}
-        self._shared.note_recall([hit.episode for hit in recall.hits if hit.episode and hit.id in shown])
+        self._shared.note_recall(cue.scope, [hit.episode for hit in recall.hits if hit.episode and hit.id in shown])
         return Context(block.text, block.citations, block.tokens, recall)
 
     # -- reading ------------------------------------------------------------------------------------------
@@ -385,7 +405,7 @@ class Memory:
 
     def history(
         self, id: str, *, user_id: str | None = None, agent_id: str | None = None, app_id: str | None = None
-    ) -> list[Version]:  # type: ignore[valid-type]
+    ) -> Versions:
         """Every text that this memory had, oldest first, from any of its ids. Raises EpisodeNotFound."""
         scope = resolve(self._scope, user_id, agent_id, None, app_id).scope
         versions = forgetting.with_versions(self._shared, scope, [self._one(scope, id)])
@@ -416,7 +436,7 @@ class Memory:
         run_id: str | None = None,
         app_id: str | None = None,
     ) -> Receipt:
-        """Forget for good: by id (one or several), session, filters, time, or everything in the scope; what is given must all hold.
+        """Forget for good: by id (one or several), session, filters, time, or everything here; what is given must all hold.
 
         Every version of a forgotten memory goes, with all that was made from it, from every file of the store. dry_run says
         what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when nothing is chosen.
@@ -436,14 +456,14 @@ class Memory:
         found = {}
         for path in paths:
             if ids is not None and len(ids) <= 1000:
-                chosen = [one for one in self._shared.store.get(path, sorted(ids)) if keep(one)]
+                chosen = [one for one in self._shared.store.get(path, sorted(filter(_is_storable, ids))) if keep(one)]
             else:
                 chosen = forgetting.selected(self._shared, path, keep)
             found[path] = forgetting.with_versions(self._shared, path, chosen)
         missing = (ids or set()) - {one.id for chosen in found.values() for one in chosen}
         if missing:
             raise EpisodeNotFound(
-                f"No episode {sorted(missing)[0]!r} in the scope {place.scope!r}. Nothing was forgotten."
+                f"No episode {min(missing, key=str)!r} in the scope {place.scope!r}. Nothing was forgotten."
             )
         if dry_run:
             receipts = [forgetting.preview(self._shared, path, chosen) for path, chosen in found.items()]
@@ -459,15 +479,16 @@ class Memory:
 
     def delete_all(self, **ids: Any) -> Receipt:
         """Forget everything of a user, agent or run, or of this scope."""
-        if ids.get("run_id") or ids.get("session"):
-            return self.forget(**ids)
+        is_part = any(ids.get(name) is not None for name in ("run_id", "session", "filters", "since", "until"))
+        if is_part or (ids.get("user_id") is not None and ids.get("agent_id") is not None):
+            return self.forget(**ids)  # part of a scope
         return self.forget(everything=True, **ids)
 
     def reset(self) -> Receipt:
         """Forget everything in this scope and in every scope below it."""
         return self.forget(everything=True, include_children=True)
 
-    def find_traces(self, text: str) -> list[Path]:  # type: ignore[valid-type]
+    def find_traces(self, text: str) -> Paths:
         """The files of this store in which the bytes of `text` stand: after forgetting it, none."""
         return forgetting.find_traces(self._shared, text)
 
@@ -507,11 +528,12 @@ class Memory:
         still wait for their vectors are embedded.
         """
         self._shared.must_write()
-        if (
-            self._shared.store.counts()["waiting_vectors"]
-            and self._shared.store.meta("embedder") == self._shared.embedder.id
+        if self._shared.store.without_vector(1) and self._shared.store.meta("embedder") in (
+            None,
+            self._shared.embedder.id,
         ):
-            reindex(self._shared.store, self._shared.embedder.embedder)
+            with suppress(EmbedderUnavailable):  # they go on waiting, as `stats` shows
+                reindex(self._shared.store, self._shared.embedder.embedder)
         done: dict[str, dict[str, int | str]] = {}
         for name in self._shared.store.records.attached():
             report: dict[str, int | str] = {"observed": 0}
@@ -559,15 +581,16 @@ class Memory:
 
     @staticmethod
     def reindex(path: str | Path, embedder: Embeds = None, *, show_progress: bool = False, again: bool = False) -> int:
-        """Embed a store's episodes with another embedder, or what still waits; how many were embedded.
+        """Embed a store's episodes with another embedder; without one, what still waits, with the store's own. How many it did.
 
         Interrupted, it goes on at the next call. `again` embeds everything anew.
         """
-        with_store = SqliteStore(_store_path(path, read_only=False))
+        store = SqliteStore(_store_path(path, read_only=False))
         try:
-            return reindex(with_store, open_embedder(embedder), show_progress=show_progress, again=again)
+            own = store.meta("embedder") if embedder is None else None
+            return reindex(store, open_embedder(embedder, stored_id=own), show_progress=show_progress, again=again)
         finally:
-            with_store.close()
+            store.close()
 
     # -- the words of others ------------------------------------------------------------------------------
 
@@ -577,14 +600,17 @@ class Memory:
     # -- inside -------------------------------------------------------------------------------------------
 
     def _one(self, scope: str, id: str) -> Episode:
-        found = self._shared.store.get(scope, [id])
+        found = self._shared.store.get(scope, [id]) if _is_storable(id) else []
         if not found:
             raise EpisodeNotFound(f"No episode {id!r} in the scope {scope!r}. `list` shows what is there.")
         return found[0]
 
     def _mark(self, hit: Hit) -> str:
-        seq = hit.episode.seq if hit.episode else 0
-        return self._shared.marks.of(seq)
+        """The mark of the episode; for a record, the marks of the first episodes that it came from."""
+        if hit.episode:
+            return self._shared.marks.of(hit.episode.seq)
+        sources = self._shared.store.get(hit.scope, hit.sources[:MARKED_SOURCES])
+        return "".join(self._shared.marks.of(source.seq) for source in sources)
 
     def _cue(
         self,
@@ -605,7 +631,7 @@ class Memory:
             raise ParameterError(f"The query is {type(query).__name__}; text is expected.")
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             raise ParameterError(f"limit={limit!r}: give a whole number of at least 1.")
-        if not 0.0 <= threshold <= 1.0:
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0.0 <= threshold <= 1.0:
             raise ParameterError(f"threshold={threshold!r}: scores lie between 0 and 1.")
         place = resolve(self._scope, *ids, filters)
         if place.filters:
@@ -623,6 +649,11 @@ class Memory:
             filters=place.filters,
             threshold=threshold,
         )
+
+
+def _is_storable(id: object) -> bool:
+    """Whether this can be an id at all: text, without half a character."""
+    return isinstance(id, str) and (id.isascii() or id.encode("utf-8", "replace").decode() == id)
 
 
 def _store_path(path: str | Path, read_only: bool) -> Path:

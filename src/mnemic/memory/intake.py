@@ -25,6 +25,7 @@ MAX_NAME = 256
 Message: TypeAlias = str | Mapping[str, Any]
 Time: TypeAlias = datetime | date | str | int | float
 
+_BYTES: tuple[type[Any], ...] = (bytes, bytearray)  # iterable, but of numbers
 _TIME_KEYS = ("occurred_at", "timestamp", "created_at", "time", "date")
 _SESSION_KEYS = ("session", "session_id", "run_id")
 _OWN_KEYS = {"role", "content", "text", "name", "actor", "id", "metadata", *_TIME_KEYS, *_SESSION_KEYS}
@@ -61,13 +62,11 @@ def drafts_from(
     """
     if isinstance(messages, str | Mapping):
         listed: Sequence[Message] = [messages]
-    elif isinstance(messages, bytes | bytearray):
-        raise InvalidEpisode("Bytes were given. Decode them to text first, for example data.decode('utf-8').")
-    elif isinstance(messages, Iterable):
+    elif isinstance(messages, Iterable) and not isinstance(messages, _BYTES):
         listed = list(messages)
     else:
         raise InvalidEpisode(
-            f"A string, a message or a list of messages is expected; {type(messages).__name__} was given."
+            f"A string, a message or a list of messages is expected; {type(messages).__name__} was given. Decode bytes to text."
         )
     if id is not None and len(listed) != 1:
         raise InvalidEpisode(f"One id was given for {len(listed)} messages. Give each message its own 'id'.")

@@ -43,8 +43,9 @@ class Shared:
         self.embedder = CachedEmbedder(open_embedder(embedder, stored_id=stored))
         if stored is not None and stored != self.embedder.id:
             raise EmbedderMismatch(
-                f"{store.path or 'The store'} holds vectors of {stored}; it was opened with {self.embedder.id}. Their vectors cannot "
-                "be compared. Open it with the embedder that made it, or embed everything again: `mnemic reindex --embedder NAME`."
+                f"{store.path or 'The store'} holds vectors of {stored}; it was opened with {self.embedder.id}. Their vectors "
+                "cannot be compared. Open it with the embedder that made it, or embed everything again: "
+                "`mnemic reindex --embedder NAME`."
             )
         if store.read_only:
             self.store_id = store.meta("store_id") or ""

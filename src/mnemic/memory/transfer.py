@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mnemic._version import __version__
-from mnemic.errors import IdConflict, InvalidInput
+from mnemic.errors import IdConflict, InvalidEpisode, InvalidInput, InvalidScope
 from mnemic.formats.message import Message, Problem
 from mnemic.formats.registry import read
 from mnemic.memory.intake import checked_json, checked_text
@@ -23,9 +23,11 @@ from mnemic.model import ECHO, OBSERVED, Episode, join_scope
 from mnemic.ops.repeats import content_hash
 from mnemic.progress import track
 from mnemic.store.contract import Entry, iterate
+from mnemic.store.rows import has_same_content
 from mnemic.text.terms import as_said, terms
 
 _BATCH = 256
+MAX_IMPORTED_NAME = 1024  # wider than what `add` takes: other programs have made these
 
 
 @dataclass(slots=True)
@@ -61,7 +63,10 @@ def import_file(
         by_scope: dict[str, list[Message]] = {}
         for one in batch:
             if isinstance(one, Message):
-                by_scope.setdefault(join_scope(scope, one.scope or ""), []).append(one)
+                try:
+                    by_scope.setdefault(join_scope(scope, one.scope or ""), []).append(one)
+                except InvalidScope as error:
+                    done.problems.append(Problem(one.location, str(error)))
         for target, messages in by_scope.items():
             _append(shared, target, messages, done)
     return done
@@ -87,13 +92,23 @@ def export(shared: Shared, scope: str, out: TextIO, *, include_children: bool = 
 
 
 def _append(shared: Shared, scope: str, messages: list[Message], done: Imported) -> None:
-    there = shared.store.existing(scope, [message.id for message in messages])
-    done.skipped += sum(message.id in there for message in messages)
-    new = {message.id: message for message in messages if message.id not in there}
-    done.skipped += sum(message.id not in there for message in messages) - len(new)
-    episodes = [episode for message in new.values() if (episode := _checked(shared, scope, message, done))]
-    if not episodes:
+    known = {episode.id: episode for episode in shared.store.get(scope, [message.id for message in messages])}
+    new: dict[str, Message] = {}
+    for message in messages:
+        episode = _checked(shared, scope, message, done)
+        if episode is None:
+            continue
+        if message.id not in known:
+            known[message.id], new[message.id] = episode, message
+        elif has_same_content(episode, known[message.id]):
+            done.skipped += 1
+        else:
+            done.problems.append(
+                Problem(message.location, f"The id {message.id[:80]!r} already names other content; that was kept.")
+            )
+    if not new:
         return
+    episodes = [known[id] for id in new]
     said = [as_said(episode.actor, episode.text) for episode in episodes]
     vectors = shared.vectors_of(said)
     entries = [
@@ -127,6 +142,9 @@ def _count(done: Imported, scope: str, is_new: tuple[bool, ...]) -> None:
 def _checked(shared: Shared, scope: str, message: Message, done: Imported) -> Episode | None:
     now = shared.clock.now()
     try:
+        for name in (message.id, message.role, message.actor, message.session):
+            if name is not None and (not name or "\0" in name or len(name) > MAX_IMPORTED_NAME):
+                raise InvalidEpisode(f"An id, role, actor or session is empty, too long or has a NUL: {name[:40]!a}.")
         parts = checked_json({"parts": list(message.parts)}, "content")["parts"] if message.parts else []
         return Episode(
             text=checked_text(message.text),

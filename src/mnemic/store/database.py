@@ -43,13 +43,14 @@ GATHER_S = 0.001  # how long a leader waits for as many jobs as shared the last 
 class _Ticket:
     """A queued write and its outcome."""
 
-    __slots__ = ("error", "is_done", "job", "result", "turn")
+    __slots__ = ("error", "is_done", "job", "leads", "result", "turn")
 
     def __init__(self, job: Job[Any]) -> None:
         self.job = job
         self.turn = threading.Lock()  # released when the job is done, or when it is this one's turn to lead
         self.turn.acquire()
         self.is_done = False
+        self.leads = False
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -74,26 +75,52 @@ class Database:
         self._opened: list[sqlite3.Connection] = []
         self._is_closed = False
         self._pid = os.getpid()
-        with self._translated():
-            self._writer: sqlite3.Connection | None = None if read_only else self._connect_writer()
-            self._check_file(clock)
+        self._writer: sqlite3.Connection | None = None
+        try:
+            with self._translated():
+                self._open(clock)
+        except BaseException:
+            self.close()
+            raise
 
     # -- opening ------------------------------------------------------------------------------------------
 
-    def _connect_writer(self) -> sqlite3.Connection:
-        target = ":memory:" if self.path is None else str(self.path)
-        connection = self._connect(target, uri=False)
+    def _open(self, clock: Clock) -> None:
+        if self.read_only:
+            self._check_file(self._reader())
+        else:
+            connection = self._connect(":memory:" if self.path is None else str(self.path), uri=False)
+            is_old = self._check_file(connection)  # before anything is set: a file that is not ours stays as it is
+            self._writer = self._as_writer(connection)
+            if is_old:
+                schema.migrate(self._writer, clock.now())
+
+    def _as_writer(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         if self.path is not None:
             # measured: a row with its vector is near 1 kB, and 8 kB pages take half again as many a second as 4 kB ones;
             # a file that has tables keeps its page size
             connection.execute("PRAGMA page_size = 8192")
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._choose_wal(connection)
         # FULL, not NORMAL: in WAL mode NORMAL may lose the last commits on power loss, and add() has already returned
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'full' else 'NORMAL'}")
         connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
+        connection.execute("PRAGMA temp_store = MEMORY")  # what a savepoint keeps of pages goes into no temporary file
         connection.execute("PRAGMA wal_autocheckpoint = 2000")
         connection.execute("PRAGMA cache_size = -16384")
         return connection
+
+    def _choose_wal(self, connection: sqlite3.Connection) -> None:
+        """Of several processes that make a file at once, SQLite refuses this to some without waiting; so we wait."""
+        gives_up_at = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_BUSY or time.monotonic() > gives_up_at:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _connect_reader(self) -> sqlite3.Connection:
         assert self.path is not None
@@ -113,26 +140,29 @@ class Database:
         self._opened.append(connection)
         return connection
 
-    def _check_file(self, clock: Clock) -> None:
-        connection = self._writer or self._reader()
-        number, application = schema.version(connection), schema.application(connection)
-        if application != schema.APPLICATION_ID:
+    def _check_file(self, connection: sqlite3.Connection) -> bool:
+        """Whether a migration is due; raises for a file that is not ours to open."""
+        connection.execute("BEGIN")  # one state for all three: another process may be making the file at this moment
+        try:
+            number, application = schema.version(connection), schema.application(connection)
             tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if application or number or tables or self.read_only:
-                raise NotAStore(
-                    f"{self.path} is a SQLite database, but not one of Mnemic's. Nothing was changed in it. Give another path."
-                )
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        if application != schema.APPLICATION_ID and (application or number or tables or self.read_only):
+            raise NotAStore(
+                f"{self.path} is a SQLite database, but not one of Mnemic's. Nothing was changed in it. Give another path."
+            )
         if number > schema.NEWEST:
             raise StoreTooNew(
                 f"{self.path} was written by a newer Mnemic (schema {number}; this one knows {schema.NEWEST}). "
                 "Nothing was changed in it. Upgrade with `pip install --upgrade mnemic`."
             )
-        if number < schema.NEWEST:
-            if self._writer is None:
-                raise StoreReadOnly(
-                    f"{self.path} has schema {number} and needs to be brought to {schema.NEWEST}. Open it once for writing."
-                )
-            schema.migrate(self._writer, clock.now())
+        if number < schema.NEWEST and self.read_only:
+            raise StoreReadOnly(
+                f"{self.path} has schema {number} and needs to be brought to {schema.NEWEST}. Open it once for writing."
+            )
+        return number < schema.NEWEST
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -182,10 +212,15 @@ class Database:
         with self._mutex:
             self._queue.append(ticket)
             has_leader, self._has_leader = self._has_leader, True
-        if has_leader:
-            ticket.turn.acquire()
-        if not ticket.is_done:  # nobody leads, or the last leader passed the lead to us
-            self._lead()
+        try:
+            if has_leader:
+                ticket.turn.acquire()
+            if not ticket.is_done:  # nobody leads, or the last leader passed the lead to us
+                ticket.leads = True
+                self._lead()
+        except BaseException:  # interrupted: nobody may wait for us any more
+            self._abandon(ticket)
+            raise
         if ticket.error is not None:
             raise ticket.error
         result: T = ticket.result
@@ -193,13 +228,14 @@ class Database:
 
     def _lead(self) -> None:
         """Commit what is queued, our own job among it, and pass the lead on to whoever queued meanwhile."""
-        if self._last_group > 1:
-            self._gather()
-        with self._mutex:
-            tickets = self._queue[:MAX_GROUP]
-            del self._queue[: len(tickets)]
-            self._last_group = len(tickets)
+        tickets: list[_Ticket] = []
         try:
+            if self._last_group > 1:
+                self._gather()
+            with self._mutex:
+                tickets = self._queue[:MAX_GROUP]
+                del self._queue[: len(tickets)]
+                self._last_group = len(tickets)
             with self._committing, self._shared:
                 self._commit(tickets)
         except BaseException as error:
@@ -209,13 +245,26 @@ class Database:
             if not isinstance(error, Exception):
                 raise
         finally:
-            for ticket in tickets:
-                ticket.is_done = True
-                ticket.turn.release()
             with self._mutex:
-                self._has_leader = bool(self._queue)
-                if self._queue:
-                    self._queue[0].turn.release()
+                for ticket in tickets:
+                    ticket.is_done, ticket.leads = True, False
+                    ticket.turn.release()
+                if tickets:
+                    self._pass_lead()
+
+    def _pass_lead(self) -> None:
+        """Whoever queued first leads now; called with the mutex held."""
+        self._has_leader = bool(self._queue)
+        if self._queue:
+            self._queue[0].leads = True
+            self._queue[0].turn.release()
+
+    def _abandon(self, ticket: _Ticket) -> None:
+        with self._mutex:
+            if ticket in self._queue:
+                self._queue.remove(ticket)
+            if ticket.leads and not ticket.is_done:
+                self._pass_lead()
 
     def _gather(self) -> None:
         """Let those who wrote a moment ago, and are about to write again, share the flush.

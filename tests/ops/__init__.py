@@ -1,0 +1,1 @@
+"""The pure functions that systems are made of."""

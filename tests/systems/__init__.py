@@ -1,0 +1,1 @@
+"""Every memory system keeps one contract; some have claims of their own."""
