@@ -183,29 +183,38 @@ def rate_of_threads(memory: Memory, world: World, threads: int, n: int) -> float
 
 def batched_adds(world: World, folder: Path, scale: int, peer: Path | None) -> None:
     n = 50_000 // scale
-    rates = []
+    rates: dict[int, list[float]] = {100: [], 1_000: []}
+    theirs: dict[int, list[float]] = {100: [], 1_000: []}
     for run in range(3):
-        with world.open(folder / f"batch{run}.db") as memory:
-            scope = memory.scope("acme/alice")
-            batches = [world.messages(start, start + 1000) for start in range(0, n, 1000)]
-            gc.collect()
-            began = time.perf_counter()
-            for batch in batches:
-                scope.add(batch)
-            rates.append(n / (time.perf_counter() - began))
-    peers = [peer_rate(peer) for _ in range(3)] if peer else []
-    beside = (
-        f"{statistics.median(rates) / statistics.median(peers):.2f}x LangGraph SqliteStore's {statistics.median(peers):,.0f}/s"
-        if peers
-        else "no peer given"
-    )
-    line("batched add, durable", f"{statistics.median(rates):,.0f}/s", "ahead of the peer; aim 40,000/s", beside)
+        for size, found in rates.items():
+            with world.open(folder / f"batch{run}-{size}.db") as memory:
+                scope = memory.scope("acme/alice")
+                batches = [world.messages(start, start + size) for start in range(0, n, size)]
+                scope.add(batches.pop())
+                gc.collect()
+                began = time.perf_counter()
+                for batch in batches:
+                    scope.add(batch)
+                found.append((n - size) / (time.perf_counter() - began))
+        for size, rate in peer_rates(peer).items() if peer else ():
+            theirs[size].append(rate)
+    for size, found in rates.items():
+        beside = "no peer given"
+        if theirs[size]:
+            peers = statistics.median(theirs[size])
+            beside = f"{statistics.median(found) / peers:.2f}x LangGraph SqliteStore's {peers:,.0f}/s"
+        line(
+            f"batched add, durable, {size:,} at once",
+            f"{statistics.median(found):,.0f}/s",
+            "ahead of the peer; aim 40,000/s",
+            beside,
+        )
 
 
-def peer_rate(python: Path) -> float:
+def peer_rates(python: Path) -> dict[int, float]:
     script = Path(__file__).with_name("peers") / "langgraph_sqlite.py"
     done = subprocess.run([python, script], check=True, capture_output=True, text=True)
-    return float(json.loads(done.stdout)["adds_per_s"])
+    return {int(size): float(rate) for size, rate in json.loads(done.stdout)["adds_per_s"].items()}
 
 
 def searches(world: World, folder: Path, scale: int) -> None:

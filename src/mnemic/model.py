@@ -70,16 +70,27 @@ _id_lock = threading.Lock()
 
 def new_id() -> str:
     """A fresh UUIDv7 (RFC 9562): milliseconds, then random bits; ordered by time, also within one process."""
+    return new_ids(1)[0]
+
+
+def new_ids(count: int) -> list[str]:
+    """That many fresh ids, ascending."""
     global _last_id
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
+    millisecond = (time.time_ns() // 1_000_000) << 80 | 0x7 << 76 | 0x2 << 62  # with version and variant
+    noise = os.urandom(10 * count)
+    made = []
     with _id_lock:
-        if value <= _last_id:  # same millisecond: count on from the last one, keeping version and variant
-            value = _last_id + 1
-        _last_id = value
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        for start in range(0, 10 * count, 10):
+            value = millisecond | int.from_bytes(noise[start : start + 10], "big") & _RANDOM_BITS
+            if value <= _last_id:  # same millisecond: count on from the last one
+                value = _last_id + 1 if (_last_id + 1) >> 62 & 0x3 == 0x2 else millisecond + (1 << 80)
+            _last_id = value
+            text = f"{value:032x}"
+            made.append(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
+    return made
+
+
+_RANDOM_BITS = (1 << 80) - 1 & ~(0xF << 76) & ~(0x3 << 62)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mnemic.cli import ask, demo, upkeep, write
+from mnemic.cli import ask, demo, move, upkeep, write
 from mnemic.errors import (
     Conflict,
     EpisodeNotFound,
@@ -91,7 +91,7 @@ def mnemic(
         raise typer.Exit
 
 
-for part in (demo, write, ask, upkeep):
+for part in (demo, write, ask, move, upkeep):
     for command in part.COMMANDS:
         name = command.__name__.rstrip("_")
         app.command(name)(command)

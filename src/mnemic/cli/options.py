@@ -75,7 +75,7 @@ def open_to_add(db: Path, scope: str, embedder: str | None) -> Memory:
 
 def open_to_ask(db: Path, scope: str, embedder: str | None) -> Memory:
     """The memory, which must be there; read-only where its file is, and then nothing is noted as recalled."""
-    _must_exist(db)
+    must_exist(db)
     return _opened(db, scope, embedder, read_only=not (os.access(db, os.W_OK) and os.access(db.parent, os.W_OK)))
 
 
@@ -87,6 +87,29 @@ def open_to_read(db: Path, scope: str) -> Memory:
 def open_to_forget(db: Path, scope: str) -> Memory:
     """The memory, which must be there, for changes that need no embedder."""
     return _opened(db, scope, _stand_in(db))
+
+
+def must_exist(db: Path) -> None:
+    """Raise StoreReadOnly, with what to do, where there is no file."""
+    if not db.exists():
+        from mnemic.errors import StoreReadOnly
+
+        raise StoreReadOnly(
+            f'There is no memory at {db}. `mnemic add "…"` begins one there; --db or $MNEMIC_DB names another file; '
+            "`mnemic demo` shows one at work."
+        )
+
+
+def stored_embedder(db: Path) -> str | None:
+    """The id of the embedder that made the file's vectors. The file must be there."""
+    from mnemic.store.sqlite import SqliteStore
+
+    must_exist(db)
+    store = SqliteStore(db, read_only=True)
+    try:
+        return store.meta("embedder")
+    finally:
+        store.close()
 
 
 def json_object(text: str | None, option: str) -> dict[str, Any] | None:
@@ -113,21 +136,4 @@ def _opened(db: Path, scope: str, embedder: Any, *, read_only: bool = False) -> 
 
 
 def _stand_in(db: Path) -> NoEmbedder:
-    from mnemic.store.sqlite import SqliteStore
-
-    _must_exist(db)
-    store = SqliteStore(db, read_only=True)
-    try:
-        return NoEmbedder(store.meta("embedder") or "none yet")
-    finally:
-        store.close()
-
-
-def _must_exist(db: Path) -> None:
-    if not db.exists():
-        from mnemic.errors import StoreReadOnly
-
-        raise StoreReadOnly(
-            f'There is no memory at {db}. `mnemic add "…"` begins one there; --db or $MNEMIC_DB names another file; '
-            "`mnemic demo` shows one at work."
-        )
+    return NoEmbedder(stored_embedder(db) or "none yet")

@@ -165,10 +165,10 @@ def _signals(hit: Hit, most: float) -> Text:
         if reason.contribution < 0.0005:
             continue
         drawn.append(f"\n{reason.signal:<9}", "dim")
-        drawn.append(f"{bar(reason.contribution / most, 20):<21}", "cyan")
+        drawn.append(f"{bar(reason.contribution / most, 14):<15}", "cyan")
         drawn.append(f"{reason.contribution:.3f} = {reason.value:.2f} × {reason.weight:.2f}")
         if reason.note:
-            drawn.append(f"  {flat(reason.note, 80)}", "dim")
+            drawn.append(f"  {flat(reason.note, 60)}", "dim")
     return drawn
 
 

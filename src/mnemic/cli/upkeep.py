@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mnemic.audit import Audit
 
 _SCOPES_SHOWN = 10
+_DAYS_TO_JUDGE = 7  # a forecast from fewer is called a guess
 
 
 def stats(db: Db = DEFAULT_DB, scope: Scope = "", as_json: AsJson = False) -> None:
@@ -162,12 +163,19 @@ def _show_audit(found: Audit) -> None:
     made.add_row("", "", f"{found.waiting_vectors:,}", "wait for their vectors")
     render.show(made)
     growth = found.growth
-    basis = f"{growth.recorded:,} recorded on {growth.on_days} of the last {growth.window_days:.0f} days"
     ahead = "; ".join(
         f"in {one.days} days {one.episodes:,} episodes, {render.size(one.bytes)}" for one in growth.forecasts
     )
-    doubt = " Few days to judge by: a guess." if growth.on_days < 7 else ""
-    render.show(Text(f"\nGrowth: {basis}, {growth.per_day:,.1f} a day. Kept up: {ahead}.{doubt}"))
+    if not growth.recorded:
+        told = f"nothing was recorded in the last {growth.window_days:.0f} days."
+    else:
+        told = (
+            f"{growth.recorded:,} recorded on {growth.on_days} of the last {growth.window_days:.0f} days, "
+            f"{growth.per_day:,.1f} a day. If that is kept up: {ahead}."
+        )
+        if growth.on_days < _DAYS_TO_JUDGE:
+            told += " Few days to judge by: a guess."
+    render.show(Text(f"\nGrowth: {told}"))
     if found.n_scopes > 1:
         largest = ", ".join(f"{path or '(the root)'} {n:,}" for path, n in found.scopes)
         render.show(Text(render.clean(f"Largest scopes: {largest}")))

@@ -128,31 +128,32 @@ class LexicalIndex:
 
     def kept(self, keep: NDArray[np.bool_]) -> LexicalIndex:
         """The same index without the rows where `keep` is false, as if they had never been added."""
-        self._seal()
-        terms = np.repeat(np.arange(len(self._offsets) - 1), np.diff(self._offsets))
-        stays = keep[self._rows]
+        full = self._sealed()
+        terms = np.repeat(np.arange(len(full._offsets) - 1), np.diff(full._offsets))
+        stays = keep[full._rows]
         renumbered = np.cumsum(keep) - 1
         used = np.unique(terms[stays])
-        names = list(self._vocabulary)
+        names = list(full._vocabulary)
         smaller = LexicalIndex()
         smaller._vocabulary = {names[number]: new for new, number in enumerate(used)}
         counts = np.bincount(np.searchsorted(used, terms[stays]), minlength=len(used))
         smaller._offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-        smaller._rows = renumbered[self._rows[stays]].astype(np.int32)
-        smaller._counts = self._counts[stays]
-        smaller.lengths = Column.of(self.lengths.values[keep])
+        smaller._rows = renumbered[full._rows[stays]].astype(np.int32)
+        smaller._counts = full._counts[stays]
+        smaller.lengths = Column.of(full.lengths.values[keep])
         smaller._sealed_rows = len(smaller.lengths)
         return smaller
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything, as arrays for a file."""
-        self._seal()
+        full = self._sealed()
+        names = list(full._vocabulary)[: len(full._offsets) - 1]  # a clone may have met later terms
         return {
-            "terms": np.frombuffer("\n".join(self._vocabulary).encode(), np.uint8),
-            "offsets": self._offsets,
-            "posting_rows": self._rows,
-            "posting_counts": self._counts,
-            "lengths": self.lengths.values,
+            "terms": np.frombuffer("\n".join(names).encode(), np.uint8),
+            "offsets": full._offsets,
+            "posting_rows": full._rows,
+            "posting_counts": full._counts,
+            "lengths": full.lengths.values,
         }
 
     @classmethod
@@ -181,6 +182,13 @@ class LexicalIndex:
         n = bisect_left(recent[0], len(self))  # a clone may have added later rows, which are not ours
         return np.append(rows, np.array(recent[0][:n], np.int32)), np.append(counts, np.array(recent[1][:n], np.uint16))
 
+    def _sealed(self) -> LexicalIndex:
+        """The same index, all sorted in; this one stays as it is for those who are reading it."""
+        full = self.clone()
+        if full._unsorted or full._recent:
+            full._seal()
+        return full
+
     def _seal(self) -> None:
         """Sort everything that is not yet sorted into the sealed arrays."""
         terms = [np.repeat(np.arange(len(self._offsets) - 1, dtype=np.int32), np.diff(self._offsets))]
@@ -189,10 +197,11 @@ class LexicalIndex:
             terms.append(block[0])
             rows.append(block[1])
             counts.append(block[2])
-        for number, (at, times) in self._recent.items():
-            terms.append(np.full(len(at), number, np.int32))
-            rows.append(np.array(at, np.int32))
-            counts.append(np.array(times, np.uint16))
+        for number, (at, times) in list(self._recent.items()):
+            n = bisect_left(at, len(self))  # a clone may have added later rows, which are not ours
+            terms.append(np.full(n, number, np.int32))
+            rows.append(np.array(at[:n], np.int32))
+            counts.append(np.array(times[:n], np.uint16))
         term_of, row_of = np.concatenate(terms), np.concatenate(rows)
         order = np.lexsort((row_of, term_of))
         self._offsets = np.concatenate(([0], np.cumsum(np.bincount(term_of, minlength=len(self._vocabulary)))))

@@ -47,6 +47,7 @@ class IndexLibrary:
         with turn:  # one thread reads, the others find it done
             with self._lock:
                 index = self._indexes.pop(key, None)  # if reading fails, the next call starts from the store
+                self._sizes.pop(key, None)
             if index is not None and index.seen is not None and index.seen.vectors != change.vectors:
                 index = None  # vectors of rows that it holds have changed
             index = self._caught_up(key, index, change.vectors)
@@ -117,8 +118,17 @@ class IndexLibrary:
         return index
 
     def _save(self, key: tuple[int, ...], index: ScopeIndex, vectors: int) -> None:
-        if self._files is not None and self._files.save(key, vectors, index.arrays()):
+        if self._files is None or self._has_forgotten(key, index):
+            return
+        if self._files.save(key, vectors, index.arrays()):
+            if self._has_forgotten(key, index):  # by another process, which deleted the files before we wrote this one
+                self._files.drop(key)
+                return
             self._saved[key] = len(index)
+
+    def _has_forgotten(self, key: tuple[int, ...], index: ScopeIndex) -> bool:
+        """Whether the store has removed what this index still holds."""
+        return self._store.last_change(key).removal > index.last_removal
 
     def _keep(self, key: tuple[int, ...], index: ScopeIndex) -> None:
         with self._lock:

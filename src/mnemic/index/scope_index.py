@@ -112,7 +112,6 @@ class ScopeIndex:
         smaller = ScopeIndex(self.vectors.dim)
         smaller.last_seq, smaller.last_removal = self.last_seq, self.last_removal
         smaller.vectors, smaller.lexical = self.vectors.kept(keep), self.lexical.kept(keep)
-        smaller._names, smaller._spelled, smaller._is_plain = dict(self._names), list(self._spelled), self._is_plain
         renumbered = np.append(np.cumsum(keep) - 1, -1)  # the last place is for "none", which is -1
         renumbered[:-1][~keep] = -1
         for name, column in self._columns.items():
@@ -120,6 +119,8 @@ class ScopeIndex:
             if name == "superseded_by":
                 values = renumbered[values].astype(np.int32)
             smaller._columns[name] = Column.of(values.copy())
+        smaller._take_names(self._spelled)
+        smaller._is_plain = not (smaller.superseded_by >= 0).any() and not smaller._columns["is_echo"].values.any()
         for name in ("previous", "following"):
             smaller._columns[name] = Column(np.int32)
         smaller._note_speakers(np.unique(smaller.actors).tolist())
@@ -153,7 +154,8 @@ class ScopeIndex:
 
     def speakers(self, words: Iterable[str]) -> list[int]:
         """The numbers of the actors in whose names one of these words stands; words in lower case."""
-        return sorted({number for word in words for number in self._speakers.get(word, ())})
+        # union copies each set in one step, so another thread may add to it meanwhile
+        return sorted(set[int]().union(*(self._speakers.get(word, ()) for word in words)))
 
     @property
     def seqs(self) -> NDArray[np.int64]:
@@ -257,6 +259,17 @@ class ScopeIndex:
                 spelled.append(name)
                 known[name] = len(spelled) - 1
         return np.array([-1 if name is None else known[name] for name in names], np.int32)
+
+    def _take_names(self, spelled: Sequence[str]) -> None:
+        """Number anew the names that occur, so that one that was forgotten with its episodes goes into no file."""
+        named = [self._columns[name].values for name in ("sessions", "actors", "roles")]
+        used = np.setdiff1d(np.concatenate(named), [-1])
+        renumbered = np.full(len(spelled) + 1, -1, np.int32)
+        renumbered[used] = np.arange(len(used))
+        for values in named:
+            values[:] = renumbered[values]
+        self._spelled = [spelled[number] for number in used.tolist()]
+        self._names = {name: number for number, name in enumerate(self._spelled)}
 
     def _note_speakers(self, numbers: Iterable[int]) -> None:
         for number in numbers:

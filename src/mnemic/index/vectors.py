@@ -106,12 +106,11 @@ class VectorIndex:
     def kept(self, keep: NDArray[np.bool_]) -> VectorIndex:
         """The same index without the rows where `keep` is false."""
         smaller = VectorIndex(self.dim)
-        if self._leading is None:
-            smaller.extend(self._half.values[keep])
-        else:  # the directions stay: they were good for these rows, and finding them takes seconds
-            smaller._half = Column.of(self._half.values[keep])
-            smaller._leading = Column.of(self._leading.values[keep])
-            smaller._rotation, smaller._rows_when_rotated = self._rotation, self._rows_when_rotated
+        smaller._half = Column.of(self._half.values[keep])
+        smaller._wide = None if self._wide is None else Column.of(self._wide.values[keep])
+        smaller._leading = None if self._leading is None else Column.of(self._leading.values[keep])
+        # the directions stay, or that there are none: it was right for these rows, and finding them takes seconds
+        smaller._rotation, smaller._rows_when_rotated = self._rotation, self._rows_when_rotated
         return smaller
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:

@@ -73,7 +73,7 @@ class Receipt:
             if n
         ]
         verb = "Would forget" if self.is_dry_run else "Forgot"
-        return f"{verb} {what}{' with ' + ', '.join(made) + ' made from them' if made else ''} in scope {self.scope!r}."
+        return f"{verb} {what}{' with ' + ', '.join(made) + ' made from them' if made else ''} in {f'the scope {self.scope!r}' if self.scope else 'the root scope'}."
 
 
 def with_versions(shared: Shared, scope: str, episodes: Iterable[Episode]) -> list[Episode]:

@@ -657,7 +657,7 @@ def _is_storable(id: object) -> bool:
 
 
 def _store_path(path: str | Path, read_only: bool) -> Path:
-    where = Path(path)
+    where = Path(path).absolute()  # now: the working directory may change while the store is open
     if where.is_dir():
         raise StoreReadOnly(
             f"{where} is a folder; a memory is a file. Give a file in it, such as {where / 'memory.db'}."

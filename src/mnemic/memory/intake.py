@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from mnemic.clock import parse_time
 from mnemic.errors import InvalidEpisode, InvalidInput
-from mnemic.model import new_id
+from mnemic.model import new_ids
 
 MAX_TEXT_BYTES = 64 * 2**20
 MAX_METADATA_BYTES = 16 * 2**20
@@ -89,6 +89,9 @@ def drafts_from(
             if len(listed) == 1:
                 raise
             raise type(error)(f"Message {place} of {len(listed)}: {error}") from error
+    nameless = [draft for draft in drafts if not draft.id]
+    for draft, fresh in zip(nameless, new_ids(len(nameless)), strict=True):
+        draft.id = fresh
     return drafts
 
 
@@ -97,10 +100,8 @@ def _draft(message: Message, shared: Draft) -> Draft:
         text = checked_text(message)
         if not text:
             raise InvalidEpisode("The text is empty. There is nothing to remember; leave it out.")
-        return Draft(
-            text, shared.role, shared.actor, shared.session, shared.occurred_at, new_id(), False, shared.metadata
-        )
-    if not isinstance(message, Mapping):
+        return Draft(text, shared.role, shared.actor, shared.session, shared.occurred_at, "", False, shared.metadata)
+    if type(message) is not dict and not isinstance(message, Mapping):
         raise InvalidEpisode(
             f"A message is a string or a dictionary with 'role' and 'content'; {type(message).__name__} was given."
         )
@@ -108,24 +109,18 @@ def _draft(message: Message, shared: Draft) -> Draft:
     if not text and not parts:
         raise InvalidEpisode("The message has no content. There is nothing to remember; leave it out.")
     id, own = message.get("id"), message.get("metadata")
-    keys = message.keys()
-    moment = (
-        None
-        if keys.isdisjoint(_TIME_KEYS)
-        else next((at for key in _TIME_KEYS if (at := message.get(key)) is not None), None)
-    )
-    session = (
-        None
-        if keys.isdisjoint(_SESSION_KEYS)
-        else next((name for key in _SESSION_KEYS if (name := message.get(key))), None)
-    )
+    get = message.get
+    session = get("session") or get("session_id") or get("run_id")
+    moment = None
+    if not message.keys().isdisjoint(_TIME_KEYS):
+        moment = next((at for key in _TIME_KEYS if (at := get(key)) is not None), None)
     return Draft(
         text=text,
         role=_name(message.get("role"), "role", 64) or shared.role,
         actor=_name(message.get("name") or message.get("actor"), "name") or shared.actor,
         session=_name(session, "session") or shared.session,
         occurred_at=shared.occurred_at if moment is None else parse_time(moment),
-        id=new_id() if id is None else _id(id),
+        id="" if id is None else _id(id),
         is_client_id=id is not None,
         metadata=shared.metadata if own is None else {**shared.metadata, **checked_json(own, "metadata")},
         parts=parts,

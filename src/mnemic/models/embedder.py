@@ -66,6 +66,9 @@ class Forgetful(Protocol):
         ...
 
 
+BULK = 512  # so many different texts in one call pass by the cache: they would only push out the rest
+
+
 class CachedEmbedder:
     """An embedder that remembers its last vectors, and embeds a text repeated within one call once.
 
@@ -114,6 +117,8 @@ class CachedEmbedder:
             return np.zeros((0, self.dim), np.float32)
         if len(texts) == 1:
             return self._embed_one(texts[0], kind)
+        if len(texts) >= BULK and len(set(texts)) == len(texts):
+            return self._embed_new(list(texts), kind)
         keys = [_key(text, kind) for text in texts]
         with self._lock:
             generation = self._generation

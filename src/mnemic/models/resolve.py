@@ -92,7 +92,7 @@ def _follow(stored_id: str) -> Embedder:
     if embedder is None:
         raise EmbedderMismatch(
             f"The store holds vectors of {stored_id!r}, which this version of Mnemic cannot open by itself. Open the "
-            "store with the embedder that made it, or rebuild the vectors with: mnemic reindex"
+            "store with the embedder that made it, or rebuild the vectors with: mnemic reindex --embedder NAME"
         )
     return embedder
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mnemic.model import Episode
+from mnemic.ops.pack import unframed
 from mnemic.ops.repeats import containment, content_hash
 from mnemic.text.terms import terms
 
@@ -136,8 +137,8 @@ def echo_by_lineage(text: str, marked: Iterable[Episode]) -> Echo | None:
     episodes = list(marked)
     if not episodes:
         return None
-    whole = frozenset(term for one in episodes for term in terms(f"{one.actor or ''} {one.text}"))
-    own = frozenset(terms(Marks.stripped(text)))
+    whole = frozenset(term for one in episodes for term in terms(f"{one.speaker} {one.text}"))
+    own = frozenset(terms(unframed(Marks.stripped(text))))
     if own and containment(own, whole) < REPEATED_SHARE / 2:
         return None
     return Echo(tuple(one.id for one in episodes), "lineage")

@@ -7,6 +7,7 @@ recalled and is no new evidence. The first line says that what follows is a reco
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -74,6 +75,11 @@ def pack(
     return Block(text, citations, count(text))
 
 
+def unframed(text: str) -> str:
+    """The text without a block's heading and days: what stands in it of memories, and what was written around it."""
+    return _DAY_LINE.sub("", text.replace(HEADING, ""))
+
+
 def _laid_out(lines: Sequence[tuple[Hit, str, str]]) -> str:
     shown, current = [HEADING], ""
     for hit, line, _ in _by_time(lines):
@@ -105,6 +111,7 @@ def _speaker(hit: Hit) -> str:
     return f"{hit.episode.speaker}: " if hit.episode else ""
 
 
+_DAY_LINE = re.compile(r"^[A-Z][a-z]+day \d{1,2} [A-Z][a-z]+ \d{1,4}$", re.MULTILINE)
 # not strftime: the block must not depend on the machine's locale
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = [

@@ -15,6 +15,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from mnemic.errors import (
     StoreTooNew,
 )
 from mnemic.store import schema
+from mnemic.store.residue import RawFile
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
@@ -55,6 +57,26 @@ class _Ticket:
         self.error: BaseException | None = None
 
 
+class _Reader:
+    """A thread's own connection to read from; closed with the store, or when the thread has ended."""
+
+    __slots__ = ("__weakref__", "_pid", "connection", "using")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.using = threading.RLock()  # held while a call reads: the store is not closed under it
+        self._pid = os.getpid()
+
+    def __del__(self) -> None:
+        if self._pid == os.getpid():
+            self.connection.close()
+        else:
+            _INHERITED.append(self.connection)
+
+
+_INHERITED: list[sqlite3.Connection] = []  # made by the process we were forked from; kept, so that none is closed late
+
+
 class Database:
     """The connections to one SQLite file, or to a private database in memory when path is None."""
 
@@ -65,37 +87,80 @@ class Database:
         self.read_only = read_only
         self._durability = durability
         self._timeout_s = timeout_s
+        self._is_closed = False
+        self._writer: sqlite3.Connection | None = None
+        self._raw: RawFile | None = None
+        self._reading_mode = "mode=ro"
+        self._begin()
+        try:
+            with self._translated():
+                self._open(clock)
+            self._raw = None if path is None else RawFile(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self._queue: list[_Ticket] = []
         self._mutex = threading.Lock()  # guards the queue and who leads it
         self._has_leader = False
         self._last_group = 1
+        self._is_committing = False  # between the order to commit and its failure, if it fails
         self._committing = threading.Lock()  # held while the writing connection is in use
         self._shared = threading.RLock()  # guards the one connection of a store in memory
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
-        self._is_closed = False
-        self._pid = os.getpid()
-        self._writer: sqlite3.Connection | None = None
-        try:
-            with self._translated():
-                self._open(clock)
-        except BaseException:
-            self.close()
-            raise
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._opening = threading.Lock()  # guards the set of readers
+
+    def _settle_after_fork(self) -> None:
+        """In a forked child: leave the parent's connections, and make locks that its other threads held anew.
+
+        SQLite keeps a table of the file locks that a process holds, and the child has a copy of it that is wrong: the locks
+        stayed with the parent. Closing what was inherited empties that table, and what we open then locks for itself;
+        otherwise a parent that closes would take the WAL away from under us. What a thread of the parent was using at the
+        moment of the fork cannot be closed, and is left alone.
+        """
+        if self._pid == os.getpid():
+            return
+        for reader in list(self._readers):
+            if reader.using.acquire(blocking=False):
+                reader.connection.close()
+            _INHERITED.append(reader.connection)
+        if self._writer is not None and self.path is not None:
+            if not self._committing.locked():
+                self._writer.close()
+            _INHERITED.append(self._writer)
+            self._writer = None
+        self._begin()
 
     # -- opening ------------------------------------------------------------------------------------------
 
     def _open(self, clock: Clock) -> None:
         if self.read_only:
-            self._check_file(self._reader())
-        else:
-            connection = self._connect(":memory:" if self.path is None else str(self.path), uri=False)
-            is_old = self._check_file(connection)  # before anything is set: a file that is not ours stays as it is
-            self._writer = self._as_writer(connection)
-            if is_old:
-                schema.migrate(self._writer, clock.now())
+            self._open_to_read()
+            return
+        self._writer = self._connect(":memory:" if self.path is None else str(self.path), uri=False)
+        is_old = self._check_file(self._writer)  # before anything is set: a file that is not ours stays as it is
+        self._prepare_writer(self._writer)
+        if is_old:
+            schema.migrate(self._writer, clock.now())
 
-    def _as_writer(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+    def _open_to_read(self) -> None:
+        assert self.path is not None
+        try:
+            self._check_file(self._reader().connection)
+        except sqlite3.OperationalError as error:
+            log = self.path.with_name(self.path.name + "-wal")
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or not self.path.is_file() or log.exists():
+                raise
+            # SQLite needs a -shm file to read what others may be writing, and cannot make one in a folder that may only be read.
+            # With no -wal in it nobody has the store open to write.
+            self._reading_mode = "mode=ro&immutable=1"
+            self._begin()
+            self._check_file(self._reader().connection)
+
+    def _prepare_writer(self, connection: sqlite3.Connection) -> None:
         if self.path is not None:
             # measured: a row with its vector is near 1 kB, and 8 kB pages take half again as many a second as 4 kB ones;
             # a file that has tables keeps its page size
@@ -107,7 +172,6 @@ class Database:
         connection.execute("PRAGMA temp_store = MEMORY")  # what a savepoint keeps of pages goes into no temporary file
         connection.execute("PRAGMA wal_autocheckpoint = 2000")
         connection.execute("PRAGMA cache_size = -16384")
-        return connection
 
     def _choose_wal(self, connection: sqlite3.Connection) -> None:
         """Of several processes that make a file at once, SQLite refuses this to some without waiting; so we wait."""
@@ -124,12 +188,12 @@ class Database:
 
     def _connect_reader(self) -> sqlite3.Connection:
         assert self.path is not None
-        connection = self._connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
+        connection = self._connect(f"{self.path.absolute().as_uri()}?{self._reading_mode}", uri=True)
         connection.execute("PRAGMA query_only = ON")
         return connection
 
     def _connect(self, target: str, *, uri: bool) -> sqlite3.Connection:
-        connection = sqlite3.connect(
+        return sqlite3.connect(
             target,
             uri=uri,
             timeout=self._timeout_s,
@@ -137,8 +201,6 @@ class Database:
             check_same_thread=False,
             cached_statements=256,
         )
-        self._opened.append(connection)
-        return connection
 
     def _check_file(self, connection: sqlite3.Connection) -> bool:
         """Whether a migration is due; raises for a file that is not ours to open."""
@@ -169,15 +231,19 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection to read from; errors come out in our words."""
-        if self._is_closed:
-            raise StoreClosed(f"The store {self.path or 'in memory'} was closed. Open it again.")
+        self._settle_after_fork()
+        self._check_open()
         if self.path is None:
             with self._shared, self._translated():
+                self._check_open()
                 assert self._writer is not None
                 yield self._writer
-        else:
-            with self._translated():
-                yield self._reader()
+            return
+        with self._translated():
+            reader = self._reader()
+            with reader.using:
+                self._check_open()
+                yield reader.connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -192,21 +258,25 @@ class Database:
             finally:
                 connection.execute("ROLLBACK")
 
-    def _reader(self) -> sqlite3.Connection:
-        held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
-        pid = os.getpid()
-        if held is None or held[0] != pid:  # a forked child must not use its parent's connection
-            held = (pid, self._connect_reader())
-            self._local.held = held
-        return held[1]
+    def _reader(self) -> _Reader:
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            self._local.reader = reader = _Reader(self._connect_reader())
+            with self._opening:
+                self._readers.add(reader)
+        return reader
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreClosed(f"The store {self.path or 'in memory'} was closed. Open it again.")
 
     # -- writing ------------------------------------------------------------------------------------------
 
     def write(self, job: Job[T]) -> T:
         """Run `job` inside a write transaction and return its result once that is committed and durable."""
-        if self._is_closed:
-            raise StoreClosed(f"The store {self.path or 'in memory'} was closed. Open it again.")
-        if self._writer is None:
+        self._settle_after_fork()
+        self._check_open()
+        if self.read_only:
             raise StoreReadOnly(f"{self.path} was opened read-only. Open it without read_only=True to write.")
         ticket = _Ticket(job)
         with self._mutex:
@@ -239,11 +309,12 @@ class Database:
             with self._committing, self._shared:
                 self._commit(tickets)
         except BaseException as error:
+            if not isinstance(error, Exception):
+                tickets = self._without_interrupted(tickets)
+                raise
             shown = translated(error, self.path) if isinstance(error, sqlite3.Error) else error
             for ticket in tickets:
                 ticket.error = ticket.error or shown
-            if not isinstance(error, Exception):
-                raise
         finally:
             with self._mutex:
                 for ticket in tickets:
@@ -251,6 +322,14 @@ class Database:
                     ticket.turn.release()
                 if tickets:
                     self._pass_lead()
+
+    def _without_interrupted(self, tickets: list[_Ticket]) -> list[_Ticket]:
+        """The leader was interrupted, the others of its group were not: what is not written, they write without it."""
+        if self._is_committing:
+            return tickets
+        with self._mutex:
+            self._queue[:0] = [ticket for ticket in tickets if not ticket.leads]
+        return [ticket for ticket in tickets if ticket.leads]
 
     def _pass_lead(self) -> None:
         """Whoever queued first leads now; called with the mutex held."""
@@ -277,73 +356,122 @@ class Database:
 
     def _commit(self, tickets: list[_Ticket]) -> None:
         """Run the jobs in one transaction; where one of several is refused, again, each in a savepoint of its own."""
+        self._is_committing = False
         connection = self._own_writer()
         try:
             if not self._run_together(connection, tickets):
                 self._run_apart(connection, tickets)
-        except BaseException:
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+                self._is_committing = False
+            elif isinstance(error, sqlite3.Error):  # SQLite has rolled it back already
+                self._is_committing = False
             raise
 
-    @staticmethod
-    def _run_together(connection: sqlite3.Connection, tickets: list[_Ticket]) -> bool:
+    def _run_together(self, connection: sqlite3.Connection, tickets: list[_Ticket]) -> bool:
         connection.execute("BEGIN IMMEDIATE")
         for ticket in tickets:
             try:
                 ticket.result = ticket.job(connection)
-            except sqlite3.Error:
-                raise
             except Exception as error:
+                if _is_of_the_store(error):
+                    raise
                 connection.execute("ROLLBACK")
                 if len(tickets) == 1:
                     ticket.error = error
                 return len(tickets) == 1
+        self._is_committing = True
         connection.execute("COMMIT")
         return True
 
-    @staticmethod
-    def _run_apart(connection: sqlite3.Connection, tickets: list[_Ticket]) -> None:
+    def _run_apart(self, connection: sqlite3.Connection, tickets: list[_Ticket]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for ticket in tickets:
             connection.execute("SAVEPOINT job")
             try:
                 ticket.result = ticket.job(connection)
-            except sqlite3.Error:
-                raise
             except Exception as error:
+                if _is_of_the_store(error):
+                    raise
                 ticket.error = error
                 connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
+        self._is_committing = True
         connection.execute("COMMIT")
 
     def _own_writer(self) -> sqlite3.Connection:
-        assert self._writer is not None
-        if os.getpid() != self._pid and self.path is not None:  # we are a forked child: the parent's stays the parent's
-            self._pid = os.getpid()
-            self._writer = self._connect_writer()
+        self._check_open()
+        if self._writer is None:  # we are a forked child
+            self._writer = self._connect(str(self.path), uri=False)
+            self._prepare_writer(self._writer)
         return self._writer
 
     # -- upkeep -------------------------------------------------------------------------------------------
 
     def checkpoint(self) -> bool:
         """Copy the write-ahead log into the database and empty it; False while a reader or writer stands in the way."""
-        if self.path is None or self._writer is None:
+        self._settle_after_fork()
+        if self.path is None or self.read_only:
             return True
         with self._committing, self._translated():
-            busy, _, _ = self._own_writer().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+            return self._checkpoint("TRUNCATE")
+
+    def scrub(self) -> bool:
+        """Empty the write-ahead log and overwrite what moved rows left behind; False while somebody stands in the way."""
+        self._settle_after_fork()
+        if self.path is None or self.read_only:
+            return True
+        assert self._raw is not None
+        with self._committing, self._translated():
+            if not self._checkpoint("TRUNCATE"):
+                return False
+            pages = self._raw.dirty_pages()
+            if not pages:
+                return True
+            # a connection of its own: its commit tells all others, our writer among them, to read their pages again
+            connection = self._connect(str(self.path), uri=False)
+            try:
+                connection.execute("PRAGMA busy_timeout = 0")
+                if not _begins(connection) or not self._checkpoint("PASSIVE"):  # what was written since it was emptied
+                    return False
+                self._raw.overwrite(pages)
+                connection.execute(f"PRAGMA user_version = {schema.version(connection)}")
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
+            return self._checkpoint("TRUNCATE")
+
+    def _checkpoint(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> bool:
+        writer = self._own_writer()
+        # SQLite would hold all writers up for the whole timeout while it waits for a reader; the caller can try again
+        writer.execute("PRAGMA busy_timeout = 0")
+        try:
+            busy, in_log, copied = writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        finally:
+            writer.execute(f"PRAGMA busy_timeout = {round(self._timeout_s * 1000)}")
+        return not busy and in_log == copied
+
+    def raw_blocks(self) -> Iterator[bytes]:
+        """All bytes of the file. Opening it beside SQLite and closing it again would drop SQLite's locks; this does not."""
+        return iter(()) if self._raw is None else self._raw.blocks()
 
     def close(self) -> None:
-        """Close every connection; the last one to leave empties the write-ahead log."""
-        with self._committing:
+        """Close every connection, once calls that are under way have ended; the last one to leave empties the WAL."""
+        self._settle_after_fork()
+        with self._committing, self._shared:
             if self._is_closed:
                 return
             self._is_closed = True
-            if os.getpid() == self._pid:
-                for connection in self._opened:
-                    connection.close()
-            self._opened.clear()
+            with self._opening:
+                readers = list(self._readers)
+            for reader in readers:
+                with reader.using:
+                    reader.connection.close()
+            if self._writer is not None:
+                self._writer.close()
+            if self._raw is not None:
+                self._raw.close()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -351,6 +479,22 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
+
+
+def _begins(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if (error.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_BUSY:
+            return False
+        raise
+    return True
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    """Whether the error ends the transaction for all, not only for the job in which it came up."""
+    of_the_job = sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError | sqlite3.InterfaceError
+    return isinstance(error, sqlite3.Error) and not isinstance(error, of_the_job)
 
 
 def translated(error: sqlite3.Error, path: Path | None) -> Exception:

@@ -8,7 +8,7 @@ position is never used twice, also after the newest episode was forgotten.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -46,7 +46,9 @@ class SqliteStore:
     ) -> None:
         if durability not in ("full", "normal"):
             raise ParameterError(f"durability={durability!r} is not known; it is 'full' or 'normal'.")
-        self.path = path
+        self.path = path = (
+            None if path is None else path.absolute()
+        )  # stays that file when the working directory changes
         self._database = Database(
             path, clock or SystemClock(), read_only=read_only, durability=durability, timeout_s=timeout_s
         )
@@ -90,7 +92,7 @@ class SqliteStore:
                 seqs.append(seq)
                 is_new.append(True)
                 seq += 1
-            connection.executemany(INSERT_EPISODE, rows)
+            _insert(connection, rows)
             return Appended(tuple(seqs), tuple(is_new))
 
         return self._database.write(job)
@@ -160,17 +162,15 @@ class SqliteStore:
 
         def job(connection: sqlite3.Connection) -> Appended | None:
             episode = entry.episode
-            seq, scope_ids = _place(connection, {episode.scope})
-            scope_id = scope_ids[episode.scope]
-            taken = connection.execute(
-                "SELECT 1 FROM episodes WHERE scope_id = ? AND supersedes = ?", (scope_id, episode.supersedes)
+            old = connection.execute(
+                "SELECT e.scope_id FROM episodes e JOIN scopes s USING (scope_id) WHERE s.path = ?1 AND e.id = ?2 AND NOT EXISTS "
+                "(SELECT 1 FROM episodes new WHERE new.scope_id = e.scope_id AND new.supersedes = ?2)",
+                (episode.scope, episode.supersedes),
             ).fetchone()
-            is_there = connection.execute(
-                "SELECT 1 FROM episodes WHERE scope_id = ? AND id = ?", (scope_id, episode.supersedes)
-            ).fetchone()
-            if taken or not is_there:
+            if old is None:
                 return None
-            connection.execute(INSERT_EPISODE, episode_row(entry, seq, scope_id))
+            seq, _ = _place(connection, {episode.scope})
+            _insert(connection, [episode_row(entry, seq, old[0])])
             return Appended((seq,), (True,))
 
         return self._database.write(job)
@@ -206,6 +206,8 @@ class SqliteStore:
             keys = [(seq,) for seq in present]
             for table in ("episodes", "recalled"):
                 connection.executemany(f"DELETE FROM {table} WHERE seq = ?", keys)
+            if present:  # an error may quote what it failed on; the step is tried again anyway
+                connection.execute("DELETE FROM failures WHERE scope_id = ?", (scope_id,))
             connection.executemany(
                 "INSERT INTO removals (scope_id, seq, removed_at) VALUES (?, ?, ?)",
                 [(scope_id, seq, to_microseconds(at)) for seq in present],
@@ -219,8 +221,8 @@ class SqliteStore:
         return self._database.write(job)
 
     def scrub(self) -> bool:
-        """Empty the write-ahead log, in which removed text may still stand; deleted pages are zeroed when deleted."""
-        return self._database.checkpoint()
+        """Empty the write-ahead log, in which removed text may still stand, and overwrite what moved rows left behind."""
+        return self._database.scrub()
 
     # -- scopes -------------------------------------------------------------------------------------------
 
@@ -277,10 +279,12 @@ class SqliteStore:
                 superseded = connection.execute(
                     "SELECT old.seq, new.seq FROM episodes new JOIN episodes old "
                     "ON old.scope_id = new.scope_id AND old.id = new.supersedes "
-                    f"WHERE new.scope_id IN ({marks}) AND new.supersedes IS NOT NULL AND new.seq > ? ORDER BY new.seq",
-                    (*scope_ids, after),
+                    f"WHERE new.scope_id IN ({marks}) AND new.supersedes IS NOT NULL AND new.seq > ? AND new.seq <= ? "
+                    "AND old.seq < new.seq ORDER BY new.seq",  # never one that the index does not have yet
+                    (*scope_ids, after, rows[-1][0]),
                 ).fetchall()
-        return _index_rows(rows, superseded)
+            known = connection.execute("SELECT value FROM meta WHERE key = 'dim'").fetchone()
+        return _index_rows(rows, superseded, int(known[0]) if known else None)
 
     def removed_seqs(self, scope_ids: Sequence[int], *, after: int = 0) -> tuple[int, list[int]]:
         """(newest removal number, seqs removed since removal number `after`)."""
@@ -368,7 +372,8 @@ class SqliteStore:
         questions = {
             "episodes": f"SELECT count(*) FROM episodes e WHERE 1{only}",
             "echoes": f"SELECT count(*) FROM episodes e WHERE e.echo_of IS NOT NULL{only}",
-            "superseded": f"SELECT count(DISTINCT supersedes) FROM episodes e WHERE e.supersedes IS NOT NULL{only}",
+            "superseded": "SELECT count(DISTINCT e.scope_id || '/' || e.supersedes) FROM episodes e "
+            f"WHERE e.supersedes IS NOT NULL{only}",
             "waiting_vectors": "SELECT count(*) FROM episodes e WHERE e.vector IS NULL" + only,
             "recalled": f"SELECT count(*) FROM recalled r JOIN episodes e USING (seq) WHERE 1{only}",
             "sessions": f"SELECT count(DISTINCT e.scope_id || '/' || e.session) FROM episodes e WHERE 1{only}",
@@ -387,6 +392,10 @@ class SqliteStore:
                 * connection.execute("PRAGMA page_size").fetchone()[0]
             )
         return answers | {"bytes": self.path.stat().st_size if self.path else pages}
+
+    def raw_blocks(self) -> Iterator[bytes]:
+        """All bytes of the file, in pieces, read without disturbing SQLite's locks; nothing for a store in memory."""
+        return self._database.raw_blocks()
 
     def integrity(self) -> list[str]:
         """What SQLite's own check finds wrong with the file; empty when it is sound."""
@@ -422,6 +431,16 @@ def _place(connection: sqlite3.Connection, paths: Iterable[str]) -> tuple[int, d
             scope_id = made.fetchone()[0]
         seq, scope_ids[path] = max(last or 0, removed or 0) + 1, scope_id
     return seq, scope_ids
+
+
+def _insert(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    try:
+        connection.executemany(INSERT_EPISODE, rows)
+    except sqlite3.IntegrityError as error:
+        raise IdConflict(
+            "An id that was said to be new already names an episode of its scope. Nothing of this call was written. Leave the id "
+            "out to be given one."
+        ) from error
 
 
 def _known_ids(
@@ -482,9 +501,11 @@ def _chunks(values: list[Any]) -> Iterable[list[Any]]:
     return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
 
 
-def _index_rows(rows: list[Any], superseded: list[tuple[int, int]]) -> IndexRows:
+def _index_rows(rows: list[Any], superseded: list[tuple[int, int]], dim: int | None) -> IndexRows:
     vectors = [row[11] for row in rows]
-    width = next((len(vector) for vector in vectors if vector is not None), 0)
+    width = next((len(vector) for vector in vectors if vector is not None), 0) if dim is None else 2 * dim
+    # one of another width came from a process that had not yet seen a change of embedder: as good as missing
+    vectors = [None if vector is None or len(vector) != width else vector for vector in vectors]
     blank = bytes(width)
     column = list(zip(*rows, strict=True)) if rows else [()] * 12
     return IndexRows(

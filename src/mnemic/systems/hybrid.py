@@ -45,12 +45,12 @@ _WORD = re.compile(r"\w+")
 class Params:
     """Weights of the signals, and how far they reach."""
 
-    meaning: float = 0.34
+    meaning: float = 0.28
     words: float = 0.22
-    context: float = 0.22
-    session: float = 0.06
+    context: float = 0.25
+    session: float = 0.08
     speaker: float = 0.08
-    time: float = 0.05
+    time: float = 0.06
     recency: float = 0.01
     strength: float = 0.02
     half_life_days: float = 30.0
