@@ -112,7 +112,11 @@ def test_an_id_that_was_forgotten_may_name_something_new(store: Store) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
@@ -233,7 +237,9 @@ def test_of_many_threads_that_supersede_the_same_episode_exactly_one_wins(store:
 
 # -- scopes -----------------------------------------------------------------------------------------------
 
-SEGMENT = st.sampled_from(["a", "a0", "a-b", "a.b", "A", "%", "_", "a%", "a_", "*", "?", "[a]", "é", "ä/", "日本", "'", '"', "~", "0", "😀"])
+SEGMENT = st.sampled_from(
+    ["a", "a0", "a-b", "a.b", "A", "%", "_", "a%", "a_", "*", "?", "[a]", "é", "ä/", "日本", "'", '"', "~", "0", "😀"]
+)
 PATHS = st.lists(SEGMENT.map(lambda one: one.strip("/")), min_size=0, max_size=3).map("/".join)
 
 
@@ -334,7 +340,11 @@ def test_index_rows_hold_each_episode_of_the_scopes_in_log_order(store: Store) -
     assert rows.occurred_at.tolist() == [at(minute(-3)), at(START), at(START)]
     assert rows.recorded_at.tolist() == [at(START), at(START), at(minute(9))]
     assert rows.content_hashes.tolist() == [entry(text).content_hash for text in ("one", "two", "three")]
-    assert (rows.sessions, rows.actors, rows.roles) == (["s", None, None], ["Ann", None, None], ["user", "user", "tool"])
+    assert (rows.sessions, rows.actors, rows.roles) == (
+        ["s", None, None],
+        ["Ann", None, None],
+        ["user", "user", "tool"],
+    )
     assert (rows.is_echo.tolist(), rows.terms) == ([False, False, True], ["one", "two", "three"])
     assert rows.vectors.tolist() == [[1, 0], [0, 0], [0, 0]]
     assert (rows.vectors.dtype, rows.has_vector.tolist()) == (np.float16, [True, False, False])
@@ -421,8 +431,24 @@ def test_counts_are_of_one_scope_or_of_the_whole_store(store: Store) -> None:
     store.append([entry("below", scope="a/b")])
     store.note_recalls({1: (3, START)})
     empty = {"records": 0, "links": 0, "failures": 0}
-    of_a = {"episodes": 3, "echoes": 1, "superseded": 1, "waiting_vectors": 2, "recalled": 1, "sessions": 1, "scopes": 1}
-    of_all = {"episodes": 7, "echoes": 2, "superseded": 2, "waiting_vectors": 5, "recalled": 1, "sessions": 2, "scopes": 3}
+    of_a = {
+        "episodes": 3,
+        "echoes": 1,
+        "superseded": 1,
+        "waiting_vectors": 2,
+        "recalled": 1,
+        "sessions": 1,
+        "scopes": 1,
+    }
+    of_all = {
+        "episodes": 7,
+        "echoes": 2,
+        "superseded": 2,
+        "waiting_vectors": 5,
+        "recalled": 1,
+        "sessions": 2,
+        "scopes": 3,
+    }
     assert {name: n for name, n in store.counts("a").items() if name != "bytes"} == of_a | empty
     assert {name: n for name, n in store.counts().items() if name != "bytes"} == of_all | empty
     assert store.counts()["bytes"] > 0

@@ -74,7 +74,9 @@ def test_of_many_threads_that_observed_the_same_episodes_exactly_one_writes(stor
 
 def test_put_replaces_by_id_and_drop_takes_away(store: Store) -> None:
     put(store, record("r", "x", "y"), record("s", "x"), link("l", "x"), link("m", "y"), at=0, to=1)
-    changes = Changes((record("r", "z", text="new"),), ("s", "unknown"), (link("l", "z", weight=0.5),), ("m", "unknown"))
+    changes = Changes(
+        (record("r", "z", text="new"),), ("s", "unknown"), (link("l", "z", weight=0.5),), ("m", "unknown")
+    )
     assert store.records.apply("notes", "a", changes, cursor_from=1, cursor_to=2)
     assert store.records.records("notes", "a") == [record("r", "z", text="new")]
     assert store.records.links("notes", "a") == [link("l", "z", weight=0.5)]
@@ -85,7 +87,9 @@ def test_every_field_of_a_record_and_of_a_link_comes_back(store: Store) -> None:
         "r", "y", "x", kind="fact", text="Zoë 日本", data={"n": [1, None]}, valid_from=minute(1), valid_to=minute(2),
         retired_at=minute(3), strength=0.25,
     )  # fmt: skip
-    tie = link("l", "z", "x", kind="same", from_id="r", to_id="s", weight=-2.5, data={"why": "é"}, recorded_at=minute(4))
+    tie = link(
+        "l", "z", "x", kind="same", from_id="r", to_id="s", weight=-2.5, data={"why": "é"}, recorded_at=minute(4)
+    )
     put(store, full, tie)
     found, tied = store.records.records("notes", "a")[0], store.records.links("notes", "a")[0]
     assert (found, set(found.sources)) == (record("r", *found.sources, **_rest(full)), {"x", "y"})
@@ -103,7 +107,12 @@ def test_sources_come_back_in_log_order_and_once(store: Store) -> None:
 
 
 def test_records_and_links_are_ordered_by_when_they_were_recorded_then_by_id(store: Store) -> None:
-    made = [record("c", "x", recorded_at=minute(1)), record("b", "x"), record("a", "x", recorded_at=minute(2)), record("d", "x")]
+    made = [
+        record("c", "x", recorded_at=minute(1)),
+        record("b", "x"),
+        record("a", "x", recorded_at=minute(2)),
+        record("d", "x"),
+    ]
     tied = [link("2", "x"), link("3", "x", recorded_at=minute(-1)), link("1", "x")]
     put(store, *made, *tied)
     assert [one.id for one in store.records.records("notes", "a")] == ["b", "d", "c", "a"]
@@ -124,7 +133,9 @@ def test_records_and_links_are_ordered_by_when_they_were_recorded_then_by_id(sto
     ],
     ids=lambda one: f"{one.id} of {one.system} from {one.sources}",
 )
-def test_a_record_without_its_sources_or_of_another_system_is_refused_with_all_that_came_with_it(store: Store, wrong) -> None:
+def test_a_record_without_its_sources_or_of_another_system_is_refused_with_all_that_came_with_it(
+    store: Store, wrong
+) -> None:
     with pytest.raises(ParameterError):
         put(store, record("good", "x"), link("good", "x"), wrong)
     assert (store.records.records("notes", "a"), store.records.links("notes", "a")) == ([], [])
@@ -200,7 +211,9 @@ def test_dropping_a_scope_leaves_nothing_of_it(store: Store) -> None:
 # -- attaching --------------------------------------------------------------------------------------------
 
 
-def test_attached_systems_are_known_with_their_parameters_in_the_order_they_came(open_store: Opener, store: Store) -> None:
+def test_attached_systems_are_known_with_their_parameters_in_the_order_they_came(
+    open_store: Opener, store: Store
+) -> None:
     store.records.attach("second", {"n": 2, "words": ["é"]}, minute(2))
     store.records.attach("first", {}, minute(1))
     store.records.attach("second", {"n": 3}, minute(2))
@@ -245,7 +258,12 @@ def test_failures_are_told_apart_by_scope_system_and_step_oldest_first(store: St
     failures = [
         Failure(scope, system, step, "error", 1, START + timedelta(minutes=-n), START)
         for n, (scope, system, step) in enumerate(
-            [("a", "notes", "observe"), ("b", "notes", "observe"), ("a", "others", "observe"), ("a", "notes", "consolidate")]
+            [
+                ("a", "notes", "observe"),
+                ("b", "notes", "observe"),
+                ("a", "others", "observe"),
+                ("a", "notes", "consolidate"),
+            ]
         )
     ]
     for failure in failures:

@@ -11,7 +11,6 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from mnemic.systems import runner
 from mnemic.systems.contract import MemorySystem
 from mnemic.systems.registry import SYSTEMS, cards, system_class
 from systems.digest import FOR_TESTS, FRAGILE, Fragile, SessionDigest
-from systems.worlds import START, Said, empty, made, pasts, queries, say, seen, texts
+from systems.worlds import START, Said, empty, made, pasts, queries, row_by_row, say, seen, texts
 
 TESTS = Path(__file__).parents[1]
 ALL = [*SYSTEMS, *(name for name in FOR_TESTS if name not in SYSTEMS)]
@@ -382,19 +381,6 @@ def test_the_same_log_and_cue_give_the_same_hits(system: str, past: list[Said], 
 
 
 # -- as of an earlier time ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def row_by_row() -> Iterator[None]:
-    """Cosines summed for each row alone; see the expected failure below."""
-
-    def cosines(self: VectorIndex, query: Any, rows: Any = slice(None)) -> Any:
-        return np.einsum("ij,j->i", self._half.values[rows].astype(np.float32), query)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VectorIndex, "scores", cosines)
-        patch.setattr(VectorIndex, "_scan", cosines)
-        yield
 
 
 @pytest.mark.xfail(reason="BLAS sums in another order when rows follow, some 1e-7 apart; np.einsum would not", strict=True)

@@ -7,6 +7,7 @@ Every episode that a cue may see gets signals in [0, 1], and its score is their 
   context   the same two, of its neighbours in the session: an answer often stands beside the words that were asked
   session   the same two, of the best of its session
   speaker   1 when who said it is named in the cue
+  names     the share of the people, places and things named in the cue that it mentions or is said by
   time      whether it happened in a time the cue names ("last March", resolved against when the cue was asked)
   recency   halves with every half_life_days between it and the cue
   strength  how often the same thing was said; echoes of recalled text never count
@@ -32,6 +33,7 @@ from mnemic.ops.fuse import reasons
 from mnemic.ops.repeats import fold_repeats
 from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.view import View
+from mnemic.text.names import find_names
 from mnemic.text.terms import normalised, terms, words_matching
 from mnemic.text.times import TimeSpan, find_times
 
@@ -50,6 +52,7 @@ class Params:
     context: float = 0.25
     session: float = 0.08
     speaker: float = 0.08
+    names: float = 0.03
     time: float = 0.06
     recency: float = 0.01
     strength: float = 0.02
@@ -59,7 +62,7 @@ class Params:
 
     def weights(self) -> dict[str, float]:
         """The weights by signal, scaled to sum to 1."""
-        named = {field.name: getattr(self, field.name) for field in fields(self)[:8]}
+        named = {field.name: getattr(self, field.name) for field in fields(self)[:9]}
         total = sum(named.values()) or 1.0
         return {name: weight / total for name, weight in named.items()}
 
@@ -73,7 +76,7 @@ class Hybrid(MemorySystem):
         title="Hybrid episodic recall",
         year=2026,
         family="baseline",
-        summary="Meaning, words, neighbours, session, speaker, time, recency and repetition, in one explained score.",
+        summary="Meaning, words, neighbours, session, speaker, names, time, recency and repetition, in one explained score.",
         source="Mnemic's default",
         needs=("embedder",),
     )
@@ -104,6 +107,7 @@ class Hybrid(MemorySystem):
             "words": words,
             "context": _context(index, rows, base, visible, self.params.neighbours),
             "speaker": _is_among(index.actors[rows], index.speakers(_WORD.findall(cue.text.casefold()))),
+            "names": _mentions(index, rows, cue.text),
             "time": _in_time(index.occurred_at[rows], spans),
             "recency": _recency(index.occurred_at[rows], to_microseconds(cue.asked_at), self.params.half_life_days),
         }
@@ -232,6 +236,18 @@ def _context(index: ScopeIndex, rows: Rows, base: Signal, visible: Mask | None, 
 def _is_among(actors: NDArray[np.int32], wanted: Sequence[int]) -> Signal:
     """[n] 1 where the actor is one of those named."""
     return np.isin(actors, wanted).astype(np.float32) if wanted else np.zeros(len(actors), np.float32)
+
+
+def _mentions(index: ScopeIndex, rows: Rows, text: str) -> Signal:
+    """[n] the share of the cue's names (of people, places and things) that the episode mentions or is said by."""
+    named = [words for name in find_names(text) if (words := set(terms(name.text)))]
+    share = np.zeros(len(index), np.float32)
+    for words in named:
+        there = np.zeros(len(index), np.int8)
+        for word in words:
+            there[index.lexical.rows_of(word)] += 1
+        share += np.float32(1.0 / len(named)) * (there == len(words))
+    return share[rows] if len(rows) < len(share) else share
 
 
 def _in_time(occurred_at: NDArray[np.int64], spans: Sequence[TimeSpan]) -> Signal:
