@@ -180,7 +180,9 @@ def test_an_offset_with_seconds_keeps_the_moment_and_the_episode_readable(memory
 
 
 @pytest.mark.parametrize(
-    "wrong", ["yesterday", "", "2024-13-01", True, float("nan"), float("inf"), 1714564800000, [2024], "1714564800"], ids=repr
+    "wrong",
+    ["yesterday", "", "2024-13-01", True, float("nan"), float("inf"), 1714564800000, [2024], "1714564800"],
+    ids=repr,
 )
 def test_what_is_no_time_is_refused_and_nothing_is_written(memory: Memory, wrong: Any) -> None:
     with pytest.raises(InvalidTime):
@@ -281,7 +283,9 @@ def test_an_id_that_is_empty_or_no_text_is_refused_by_every_verb(memory: Memory,
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "a/", "/a", "a//b", "a/./b", "..", " a", "a /b", "a\nb", "a\u200bb", "e\u0301", "\ud800", "x" * 1001, "a\0"], ids=ascii
+    "path",
+    ["/", "a/", "/a", "a//b", "a/./b", "..", " a", "a /b", "a\nb", "a\u200bb", "e\u0301", "\ud800", "x" * 1001, "a\0"],
+    ids=ascii,
 )
 def test_a_path_that_could_be_mistaken_for_another_is_no_scope(memory: Memory, path: str) -> None:
     with pytest.raises(InvalidScope):

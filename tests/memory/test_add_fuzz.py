@@ -83,7 +83,7 @@ def test_any_message_is_kept_faithfully_or_refused_with_nothing_written(message:
             assert episode is None or episode.text == message
             return
         if isinstance(message["content"], str):
-            assert episode.text == (message["content"] or message.get("text") or "")
+            assert episode.text == message["content"]
         if isinstance(message.get("metadata"), dict):
             assert episode.metadata == message["metadata"]
         if message.get("id") is not None:

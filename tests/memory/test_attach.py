@@ -29,9 +29,7 @@ def test_attach_gives_a_handle_whose_searches_the_system_answers(memory: Memory)
     assert digest.search("tea").system == "digest"
 
 
-def test_an_attached_system_and_its_parameters_are_there_in_the_next_process(
-    open_memory: Open, tmp_path: Path
-) -> None:
+def test_an_attached_system_and_its_parameters_are_there_in_the_next_process(open_memory: Open, tmp_path: Path) -> None:
     memory = open_memory(tmp_path / "memory.db")
     memory.add("tea in the garden")
     memory.attach("hybrid", words=1.0, meaning=0.0)

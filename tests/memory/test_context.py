@@ -93,7 +93,9 @@ def test_a_block_never_counts_more_than_its_budget_however_tokens_are_counted(
         st.datetimes(
             datetime(2024, 3, 1),
             datetime(2024, 3, 3),
-            timezones=st.sampled_from([UTC, *(datetime.fromisoformat(f"2024-01-01T00:00{z}").tzinfo for z in ("-11:00", "+13:00"))]),
+            timezones=st.sampled_from(
+                [UTC, *(datetime.fromisoformat(f"2024-01-01T00:00{z}").tzinfo for z in ("-11:00", "+13:00"))]
+            ),
         ),
         max_size=8,
     ),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mnemic import Memory
 from memory.scripted import ScriptedEmbedder
+from mnemic import Memory
 
 Open = Callable[..., Memory]
 pytestmark = pytest.mark.parametrize("knows_dim", [True, False], ids=["dim known", "dim unknown"])

@@ -46,13 +46,15 @@ def test_an_export_read_into_an_empty_memory_is_the_same_memory(open_memory: Ope
     imported = other.import_(tmp_path / "out.jsonl")
     assert (imported.added, imported.skipped, imported.problems) == (5, 0, [])
     assert log(other) == log(one)
-    before = START + timedelta(minutes=1)
-    for query in ({"as_of": before}, {"asked_at": before}):
-        assert seen(other.search("spare key", **query).hits) == seen(one.search("spare key", **query).hits)
+    for as_of in (START + timedelta(minutes=1), None):
+        asked = {"as_of": as_of, "asked_at": START}
+        assert seen(other.search("spare key", **asked).hits) == seen(one.search("spare key", **asked).hits)
 
 
 @given(
-    said=st.lists(st.tuples(texts, texts.filter(str.isprintable), metadata, st.sampled_from(["", "a", "a/b"])), max_size=8),
+    said=st.lists(
+        st.tuples(texts, texts.filter(str.isprintable), metadata, st.sampled_from(["", "a", "a/b"])), max_size=8
+    ),
     place=st.sampled_from(["", "new", "new/place"]),
 )
 @settings(max_examples=25)
@@ -66,7 +68,9 @@ def test_whatever_is_exported_is_imported_as_it_was(
         one.export(path)
         other.scope(place).import_(path)
         expected = {
-            "/".join(filter(None, (place, scope))): [replace(each, scope="/".join(filter(None, (place, scope)))) for each in episodes]
+            "/".join(filter(None, (place, scope))): [
+                replace(each, scope="/".join(filter(None, (place, scope)))) for each in episodes
+            ]
             for scope, episodes in log(one).items()
         }
         assert log(other) == expected

@@ -25,9 +25,7 @@ def test_pages_of_a_filtered_list_joined_are_the_filtered_log(memory: Memory) ->
     memory.add([{"content": f"tea {at}", "metadata": {"n": at % 5}, "session": "ab"[at % 2]} for at in range(60)])
     expected = [one for one in memory.list(limit=100) if one.metadata["n"] < 2 and one.session == "a"]
     joined: list[Any] = []
-    while page := memory.list(
-        limit=3, after=joined[-1].seq if joined else 0, filters={"n": {"lt": 2}}, session="a"
-    ):
+    while page := memory.list(limit=3, after=joined[-1].seq if joined else 0, filters={"n": {"lt": 2}}, session="a"):
         joined += page
     assert joined == expected
 

@@ -220,9 +220,7 @@ def test_another_embedder_than_the_one_that_made_the_store_is_refused_with_the_r
 
 
 @pytest.mark.parametrize("embedder", [None, "auto"])
-def test_auto_follows_the_embedder_that_made_the_store(
-    open_memory: Open, tmp_path: Path, embedder: str | None
-) -> None:
+def test_auto_follows_the_embedder_that_made_the_store(open_memory: Open, tmp_path: Path, embedder: str | None) -> None:
     open_memory(tmp_path / "memory.db").add("tea")
     assert open_memory(tmp_path / "memory.db", embedder=embedder).stats()["embedder"] == HASHING_ID
 

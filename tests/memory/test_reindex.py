@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from memory.scripted import ScriptedEmbedder
 from mnemic import Memory
 from mnemic.models.hashing import HASHING_ID
 from mnemic.models.weights import find_weights
-from memory.scripted import ScriptedEmbedder
 from systems.worlds import seen
 
 Open = Callable[..., Memory]
@@ -61,7 +61,11 @@ def test_without_an_embedder_the_stores_own_is_used(open_memory: Open, path: Pat
 
 def test_again_embeds_everything_anew(path: Path) -> None:
     embedder = ScriptedEmbedder()
-    assert [Memory.reindex(path, embedder), Memory.reindex(path, embedder), Memory.reindex(path, embedder, again=True)] == [
+    assert [
+        Memory.reindex(path, embedder),
+        Memory.reindex(path, embedder),
+        Memory.reindex(path, embedder, again=True),
+    ] == [
         10,
         0,
         10,

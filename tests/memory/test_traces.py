@@ -106,11 +106,14 @@ def test_index_files_hold_the_words_before_and_not_after(
     assert traces(memory) == {}
     memory.search("quokka")
     memory.close()
-    assert [file.name for file in tmp_path.rglob("*") if file.is_file() and b"zanzibar" in file.read_bytes().lower()] == []
+    assert [
+        file.name for file in tmp_path.rglob("*") if file.is_file() and b"zanzibar" in file.read_bytes().lower()
+    ] == []
 
 
 @pytest.mark.xfail(
-    reason="the store has no way to ask which echoes repeat an episode, so forgetting it leaves them in the log", strict=True
+    reason="the store has no way to ask which echoes repeat an episode, so forgetting it leaves them in the log",
+    strict=True,
 )
 def test_echoes_of_a_forgotten_episode_leave_no_bytes_behind(open_memory: Open, tmp_path: Path) -> None:
     memory = open_memory(tmp_path / "memory.db")
@@ -126,7 +129,9 @@ def test_a_memory_without_a_file_has_no_traces(memory: Memory) -> None:
 
 
 @given(
-    said=st.lists(st.text(st.characters(codec="utf-8"), min_size=12, max_size=400), min_size=1, max_size=6, unique=True),
+    said=st.lists(
+        st.text(st.characters(codec="utf-8"), min_size=12, max_size=400), min_size=1, max_size=6, unique=True
+    ),
     data=st.data(),
 )
 @settings(max_examples=25)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,7 +29,13 @@ class SessionDigest(MemorySystem):
     """One record for each session, and links between consecutive sessions."""
 
     card = Card(
-        id="digest", title="Digest", year=2024, family="test", summary="A record a session.", source="", makes=("digest",)
+        id="digest",
+        title="Digest",
+        year=2024,
+        family="test",
+        summary="A record a session.",
+        source="",
+        makes=("digest",),
     )
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
@@ -51,9 +58,7 @@ class SessionDigest(MemorySystem):
                     hits.append(Hit(score=score, record=shown, reasons=(Reason("words", score, 1.0),)))
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))[: cue.limit]
 
-    def _made_of(
-        self, log: Sequence[Episode], scope: str
-    ) -> tuple[dict[str | None, Record], dict[str | None, Link]]:
+    def _made_of(self, log: Sequence[Episode], scope: str) -> tuple[dict[str | None, Record], dict[str | None, Link]]:
         said: dict[str | None, list[Episode]] = {}
         for episode in log:
             if episode.origin == OBSERVED:
@@ -71,7 +76,7 @@ class SessionDigest(MemorySystem):
                 sources=(said[earlier][0].id, said[later][0].id),
                 recorded_at=said[later][0].recorded_at,
             )
-            for earlier, later in zip(sessions, sessions[1:], strict=False)
+            for earlier, later in pairwise(sessions)
         }
         return records, links
 

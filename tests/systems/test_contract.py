@@ -252,9 +252,7 @@ def test_what_a_scope_answers_does_not_depend_on_other_scopes(
             say(crowded.scope(where[at]), [others[at]])
         for place in PLACES[1:]:
             crowded.scope(place).system(system).search(query)
-        answers = [
-            seen(memory.scope("acme/alice").system(system).search(query).hits) for memory in (alone, crowded)
-        ]
+        answers = [seen(memory.scope("acme/alice").system(system).search(query).hits) for memory in (alone, crowded)]
     assert answers[0] == answers[1]
 
 
@@ -383,7 +381,9 @@ def test_the_same_log_and_cue_give_the_same_hits(system: str, past: list[Said], 
 # -- as of an earlier time ------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="BLAS sums in another order when rows follow, some 1e-7 apart; np.einsum would not", strict=True)
+@pytest.mark.xfail(
+    reason="BLAS sums in another order when rows follow, some 1e-7 apart; np.einsum would not", strict=True
+)
 def test_the_cosine_of_an_episode_does_not_depend_on_how_many_follow() -> None:
     vectors = np.random.default_rng(1).standard_normal((40, 384)).astype(np.float16)
     index, answers = VectorIndex(384), []

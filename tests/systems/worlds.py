@@ -17,7 +17,23 @@ from mnemic.clock import ManualClock
 from mnemic.index.vectors import VectorIndex
 
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
-WORDS = "tea coffee Porto river garden violin Anna Bob yesterday March seven not love bought walks".split()
+WORDS = [
+    "tea",
+    "coffee",
+    "Porto",
+    "river",
+    "garden",
+    "violin",
+    "Anna",
+    "Bob",
+    "yesterday",
+    "March",
+    "seven",
+    "not",
+    "love",
+    "bought",
+    "walks",
+]
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,12 @@ class VectorIndex:
             return self._wide.values[rows] @ query
         return self._half.values[rows].astype(np.float32) @ query
 
+    def rough_scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The cosines of some rows, in a large index by their leading directions alone: for neighbours, not for answers."""
+        if self._leading is None or self._rotation is None:
+            return self.scores(query, rows)
+        return self._leading.values[rows] @ (query @ self._rotation)
+
     def kept(self, keep: NDArray[np.bool_]) -> VectorIndex:
         """The same index without the rows where `keep` is false."""
         smaller = VectorIndex(self.dim)

@@ -152,10 +152,11 @@ class Database:
             self._check_file(self._reader().connection)
         except sqlite3.OperationalError as error:
             log = self.path.with_name(self.path.name + "-wal")
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or not self.path.is_file() or log.exists():
+            is_denied = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            if not is_denied or not self.path.is_file() or (log.exists() and log.stat().st_size):
                 raise
-            # SQLite needs a -shm file to read what others may be writing, and cannot make one in a folder that may only be read.
-            # With no -wal in it nobody has the store open to write.
+            # SQLite needs a -shm file to read what others may be writing, and cannot make one in a folder that may only be
+            # read. Where nothing is in the log, nobody is writing.
             self._reading_mode = "mode=ro&immutable=1"
             self._begin()
             self._check_file(self._reader().connection)
@@ -418,7 +419,10 @@ class Database:
             return self._checkpoint("TRUNCATE")
 
     def scrub(self) -> bool:
-        """Empty the write-ahead log and overwrite what moved rows left behind; False while somebody stands in the way."""
+        """Empty the write-ahead log and overwrite what moved rows left behind.
+
+        False while somebody stands in the way, and where the disk has no room for what the log still holds.
+        """
         self._settle_after_fork()
         if self.path is None or self.read_only:
             return True
@@ -448,6 +452,10 @@ class Database:
         writer.execute("PRAGMA busy_timeout = 0")
         try:
             busy, in_log, copied = writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+                raise
+            return False  # what the log holds stays there, safe, until there is room
         finally:
             writer.execute(f"PRAGMA busy_timeout = {round(self._timeout_s * 1000)}")
         return not busy and in_log == copied

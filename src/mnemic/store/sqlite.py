@@ -400,7 +400,12 @@ class SqliteStore:
     def integrity(self) -> list[str]:
         """What SQLite's own check finds wrong with the file; empty when it is sound."""
         with self._database.reading() as connection:
-            rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
+            try:
+                rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+                    raise
+                return [str(error)]  # too damaged even for the check
         return [row[0] for row in rows if row[0] != "ok"]
 
     def backup(self, target: Path) -> None:
