@@ -5,8 +5,8 @@
 Imports the conversations with `Memory.import_`, one scope each, asks every question of categories 1 to 4 in the scope of
 its conversation, and prints recall@k of the evidence turns: the share of a question's evidence that is among the first
 k hits, averaged over questions. Intervals are 95 % bootstrap intervals over questions within conversations; differences
-are paired. Category 5 has no answer in the conversation, and is left out. Questions without usable evidence are counted and
-left out too.
+are paired. Category 5 has no answer in the conversation, and is left out, as are questions without usable evidence, which
+are counted.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
         done = memory.import_(options.data, "locomo", show_progress=True)
         print(
             f"{done.added} turns of {len(memory.scopes())} conversations in {time.perf_counter() - began:.1f} s with "
-            f"{memory.stats()['embedder']}; {len(asked)} questions, {len(questions) - len(asked)} without usable evidence left out"
+            f"{memory.stats()['embedder']}; {len(asked)} questions, {len(questions) - len(asked)} without evidence left out"
         )
         recalls = {system: measure(memory.system(system), asked) for system in systems}
     report(systems, asked, recalls, options.resamples)

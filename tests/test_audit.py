@@ -17,7 +17,48 @@ from mnemic.clock import ManualClock
 START = datetime(2025, 1, 1, tzinfo=UTC)
 PROMPT = "You are a careful assistant of the bicycle workshop. " + " ".join(
     f"Rule number {word} holds always."
-    for word in ["apple", "bread", "cloud", "drum", "eagle", "flour", "grape", "house", "ivory", "jelly", "kite", "lemon", "mango", "night", "olive", "pearl", "quilt", "river", "stone", "tulip", "umbra", "violin", "water", "xenon", "yarrow", "zebra", "amber", "birch", "cedar", "dune", "elm", "fern", "gorse", "heath", "iris", "juniper", "kelp", "larch", "moss", "nettle"]
+    for word in [
+        "apple",
+        "bread",
+        "cloud",
+        "drum",
+        "eagle",
+        "flour",
+        "grape",
+        "house",
+        "ivory",
+        "jelly",
+        "kite",
+        "lemon",
+        "mango",
+        "night",
+        "olive",
+        "pearl",
+        "quilt",
+        "river",
+        "stone",
+        "tulip",
+        "umbra",
+        "violin",
+        "water",
+        "xenon",
+        "yarrow",
+        "zebra",
+        "amber",
+        "birch",
+        "cedar",
+        "dune",
+        "elm",
+        "fern",
+        "gorse",
+        "heath",
+        "iris",
+        "juniper",
+        "kelp",
+        "larch",
+        "moss",
+        "nettle",
+    ]
 )
 
 

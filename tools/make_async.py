@@ -37,9 +37,10 @@ from typing import Any, Literal, ParamSpec, TextIO, TypeVar
 
 from mnemic.clock import Clock
 from mnemic.memory.forget import Receipt
-from mnemic.memory.front import CONTEXT_HITS, Context, Embeds, Episodes, Memory, Paths, Versions
+from mnemic.memory.front import CONTEXT_HITS, Embeds, Episodes, Memory, Paths, Versions
 from mnemic.memory.intake import Message, Time
 from mnemic.memory.remember import Added
+from mnemic.memory.results import Context
 from mnemic.memory.transfer import Imported
 from mnemic.model import Episode, Recall
 from mnemic.text.tokens import TokenCounter, count_tokens

@@ -1,8 +1,8 @@
 """Batched, durable adds into LangGraph's SqliteStore, embedding excluded: a peer for `spine.py`, which calls this.
 
 Runs in an interpreter of its own that has langgraph-checkpoint-sqlite and sqlite-vec and whose sqlite3 loads extensions
-(Debian's python3 does; pyenv's does not). Prints {"adds_per_s": {batch size: …}}. Texts are as long as those of `spine.py`; vectors are ready
-made; its connection has the settings that its own constructor gives, with synchronous FULL.
+(Debian's python3 does; pyenv's does not). Prints {"adds_per_s": {batch size: …}}. Texts are as long as those of
+`spine.py` and vectors are ready made; its connection has the settings of its own constructor, with synchronous FULL.
 """
 
 import json

@@ -18,9 +18,10 @@ from typing import Any, Literal, ParamSpec, TextIO, TypeVar
 
 from mnemic.clock import Clock
 from mnemic.memory.forget import Receipt
-from mnemic.memory.front import CONTEXT_HITS, Context, Embeds, Episodes, Memory, Paths, Versions
+from mnemic.memory.front import CONTEXT_HITS, Embeds, Episodes, Memory, Paths, Versions
 from mnemic.memory.intake import Message, Time
 from mnemic.memory.remember import Added
+from mnemic.memory.results import Context
 from mnemic.memory.transfer import Imported
 from mnemic.model import Episode, Recall
 from mnemic.text.tokens import TokenCounter, count_tokens
@@ -350,8 +351,8 @@ class AsyncMemory:
     ) -> Receipt:
         """Forget for good: by id (one or several), session, filters, time, or everything here; what is given must all hold.
 
-        Every version of a forgotten memory goes, with all that was made from it, from every file of the store. dry_run says
-        what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when nothing is chosen.
+        Every version of a forgotten memory goes, with its echoes and all that was made from it, from every file of the
+        store. dry_run says what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when nothing is chosen.
         """
         return await self._run(
             self._memory.forget,

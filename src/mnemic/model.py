@@ -64,6 +64,16 @@ def is_within(scope: str, prefix: str) -> bool:
     return not prefix or scope == prefix or scope.startswith(prefix + "/")
 
 
+def upwards(scope: str) -> list[str]:
+    """The scope and all those above it, nearest first.
+
+    >>> upwards("acme/alice")
+    ['acme/alice', 'acme', '']
+    """
+    parts = scope.split("/") if scope else []
+    return ["/".join(parts[:depth]) for depth in range(len(parts), -1, -1)]
+
+
 _last_id = 0
 _id_lock = threading.Lock()
 

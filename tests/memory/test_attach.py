@@ -72,6 +72,12 @@ def test_consolidate_covers_this_scope_and_those_below(memory: Memory) -> None:
         ("digets", {}, SystemNotFound, "Did you mean 'digest'"),
         ("bm25", {"k1": 2.0}, ParameterError, "has no parameter k1. It has: none"),
         ("hybrid", {"half_life": 3.0}, ParameterError, "It has: meaning, words"),
+        ("hybrid", {"words": -1.0}, ParameterError, "words=-1.0"),
+        ("hybrid", {"time": float("nan")}, ParameterError, "time=nan"),
+        ("hybrid", {"meaning": "much"}, ParameterError, "meaning='much'"),
+        ("hybrid", {"neighbours": 1.5}, ParameterError, "neighbours=1.5"),
+        ("hybrid", {"meaning": 0.0, "words": 0.0}, ParameterError, "both 0"),
+        ("hybrid", {"half_life_days": 0}, ParameterError, "half_life_days"),
     ],
 )
 def test_an_unknown_system_or_parameter_is_refused_and_nothing_is_attached(

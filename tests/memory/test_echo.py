@@ -145,6 +145,20 @@ def test_an_echo_is_kept_and_never_a_hit(told: Memory) -> None:
     assert told.stats()["echoes"] == 1
 
 
+@pytest.mark.parametrize("between", [{"role": "assistant"}, {"role": "system"}], ids=["an echo", "an instruction"])
+def test_what_is_no_evidence_does_not_stand_between_neighbours(open_memory: Open, between: dict[str, str]) -> None:
+    answers = []
+    for has_it in (False, True):
+        memory = open_memory()
+        memory.add("the violin from Porto cost a lot", id="a", session="mon")
+        if has_it:
+            memory.search("violin")
+            memory.add("the violin from Porto cost a lot", session="mon", **between)
+        memory.add([{"content": "eleven hundred", "id": "b"}, {"content": "rain all day", "id": "c"}], session="mon")
+        answers.append(seen(memory.search("What did the violin cost?", asked_at=START).hits))
+    assert answers[0] == answers[1]
+
+
 @given(past=pasts(2), query=queries, times=st.integers(1, 4), whole=st.booleans())
 @settings(max_examples=40)
 def test_echoes_raise_no_score(past: list[Said], query: str, times: int, whole: bool) -> None:

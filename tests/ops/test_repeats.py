@@ -78,3 +78,8 @@ def test_texts_of_fewer_than_four_words_fold_by_hash_alone() -> None:
 
 def test_a_repeat_of_what_is_kept_is_folded_also_beyond_the_limit() -> None:
     assert fold_repeats([1, 2, 1], [said("a"), said("b"), said("a")], 1) == [(0, [2])]
+
+
+def test_a_word_in_the_place_of_another_keeps_two_statements_apart() -> None:
+    many = [f"word{chr(97 + at)}" for at in range(25)]
+    assert fold_repeats([1, 2], [frozenset([*many, "loves"]), frozenset([*many, "hates"])], 5) == [(0, []), (1, [])]

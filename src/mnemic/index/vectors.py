@@ -107,7 +107,8 @@ class VectorIndex:
         """The cosines of some rows, in a large index by their leading directions alone: for neighbours, not for answers."""
         if self._leading is None or self._rotation is None:
             return self.scores(query, rows)
-        return self._leading.values[rows] @ (query @ self._rotation)
+        rough: NDArray[np.float32] = self._leading.values[rows] @ (query @ self._rotation)
+        return rough
 
     def kept(self, keep: NDArray[np.bool_]) -> VectorIndex:
         """The same index without the rows where `keep` is false."""

@@ -1,16 +1,16 @@
 """Forgetting: what to forget is found, removed with all that came from it, and proved to be gone.
 
-One transaction removes the episodes, their terms and vectors, the records and links made from them and the cached model
-answers that saw them; a system that had made any of those starts the scope again from what is left. Index files that
-held the scope are deleted, and the write-ahead log is emptied, so that no file of the store holds the bytes any more;
-SQLite's secure_delete has overwritten them with zeros in the database itself. What a file system or a disk keeps of
-overwritten blocks, and copies and backups made earlier, are out of our reach.
+What goes is the chosen episodes, every version of them, and the echoes that repeat them. One transaction removes them,
+their terms and vectors, the records and links made from them and the cached model answers that saw them; a system that
+had made any of those starts the scope again from what is left. Index files that held the scope are deleted, the
+write-ahead log is emptied, and what SQLite leaves in the file is overwritten, so that no file of the store holds the bytes
+any more. What a file system or a disk keeps of overwritten blocks, and copies and backups made earlier, are out of reach.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 from mnemic.errors import ParameterError
 from mnemic.memory.shared import Shared
-from mnemic.model import Episode
+from mnemic.model import Episode, upwards
 from mnemic.store.contract import Removal, iterate
 from mnemic.systems import runner
 from mnemic.systems.registry import SYSTEMS
@@ -73,7 +73,8 @@ class Receipt:
             if n
         ]
         verb = "Would forget" if self.is_dry_run else "Forgot"
-        return f"{verb} {what}{' with ' + ', '.join(made) + ' made from them' if made else ''} in {f'the scope {self.scope!r}' if self.scope else 'the root scope'}."
+        with_made = f" with {', '.join(made)} made from them" if made else ""
+        return f"{verb} {what}{with_made} in {f'the scope {self.scope!r}' if self.scope else 'the root scope'}."
 
 
 def with_versions(shared: Shared, scope: str, episodes: Iterable[Episode]) -> list[Episode]:
@@ -92,6 +93,27 @@ def with_versions(shared: Shared, scope: str, episodes: Iterable[Episode]) -> li
                 break
             found[later.id] = later
     return sorted(found.values(), key=lambda one: one.seq)
+
+
+def with_echoes(shared: Shared, found: Mapping[str, Sequence[Episode]]) -> dict[str, list[Episode]]:
+    """The chosen episodes by scope, with what repeats them: an echo holds the words of what it repeats.
+
+    A recall with include_children shows a scope what stands below it, so echoes are looked for upwards, too.
+    """
+    every = {path: {episode.id: episode for episode in episodes} for path, episodes in found.items()}
+    waiting = [(path, list(episodes)) for path, episodes in every.items()]
+    while waiting:
+        path, ids = waiting.pop()
+        for above in upwards(path) if ids else ():
+            known = every.setdefault(above, {})
+            echoes = [one for one in shared.store.echoes_of(above, ids) if one.id not in known]
+            more = [one for one in with_versions(shared, above, echoes) if one.id not in known]
+            known |= {one.id: one for one in more}
+            if more:
+                waiting.append((above, [one.id for one in more]))
+    return {
+        path: sorted(ones.values(), key=lambda one: one.seq) for path, ones in every.items() if ones or path in found
+    }
 
 
 def selected(shared: Shared, scope: str, keep: Callable[[Episode], bool]) -> list[Episode]:
@@ -165,16 +187,14 @@ def find_traces(shared: Shared, text: str) -> list[Path]:
     if shared.store.path is None or not text:
         return []
     path = shared.store.path
-    files = [
-        path,
-        path.with_name(path.name + "-wal"),
-        path.with_name(path.name + "-shm"),
-        path.with_name(path.name + "-journal"),
-    ]
+    # Not -shm: it holds no content, and closing it would drop SQLite's locks on it. The same goes for the database, which the
+    # store reads through a descriptor that stays open; -wal has no locks.
+    files = [path.with_name(path.name + "-wal"), path.with_name(path.name + "-journal")]
     if shared.index_folder is not None and shared.index_folder.is_dir():
         files += sorted(shared.index_folder.iterdir())
     pieces = _pieces(text.encode("utf-8", "surrogatepass"))
-    return [file for file in files if file.is_file() and _holds(file, pieces)]
+    found = [path] if _stand_in(shared.store.raw_blocks(), pieces) else []
+    return found + [file for file in files if file.is_file() and _stand_in(_blocks(file), pieces)]
 
 
 def _pieces(wanted: bytes) -> list[bytes]:
@@ -185,14 +205,19 @@ def _pieces(wanted: bytes) -> list[bytes]:
     return [wanted[at * step : at * step + _PIECE] for at in range(n)]
 
 
-def _holds(file: Path, pieces: Sequence[bytes]) -> bool:
-    tail = b""
+def _blocks(file: Path) -> Iterator[bytes]:
     with file.open("rb") as stream:
         while block := stream.read(1 << 20):
-            seen = tail + block
-            if any(piece in seen for piece in pieces):
-                return True
-            tail = seen[-2 * _PIECE :]
+            yield block
+
+
+def _stand_in(blocks: Iterable[bytes], pieces: Sequence[bytes]) -> bool:
+    tail = b""
+    for block in blocks:
+        seen = tail + block
+        if any(piece in seen for piece in pieces):
+            return True
+        tail = seen[-2 * _PIECE :]
     return False
 
 
@@ -206,4 +231,19 @@ def _receipt(scope: str, episodes: Sequence[Episode], at: datetime, removal: Rem
         answers=removal.answers,
         rebuilt_systems=removal.rebuilt_systems,
         is_scrubbed=is_scrubbed,
+    )
+
+
+def together(scope: str, receipts: Sequence[Receipt], at: datetime, *, dry_run: bool) -> Receipt:
+    """One receipt for what went from several scopes."""
+    return Receipt(
+        scope=scope,
+        ids=tuple(id for one in receipts for id in one.ids),
+        at=at,
+        records=sum(one.records for one in receipts),
+        links=sum(one.links for one in receipts),
+        answers=sum(one.answers for one in receipts),
+        rebuilt_systems=tuple(dict.fromkeys(name for one in receipts for name in one.rebuilt_systems)),
+        is_scrubbed=all(one.is_scrubbed for one in receipts),
+        is_dry_run=dry_run,
     )

@@ -13,10 +13,9 @@ that was given: the file itself, SQLite's -wal and -shm beside it, and a folder 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -27,22 +26,23 @@ from mnemic.errors import (
     EpisodeNotFound,
     InvalidEpisode,
     ParameterError,
-    StoreReadOnly,
 )
 from mnemic.filters import compile_filter
 from mnemic.memory import forget as forgetting
 from mnemic.memory import transfer
 from mnemic.memory.ask import ask, resolve
+from mnemic.memory.choose import is_storable, selector
 from mnemic.memory.forget import Receipt
 from mnemic.memory.intake import Draft, Message, Time, checked_json, checked_text, drafts_from
 from mnemic.memory.reindex import reindex
 from mnemic.memory.remember import Added, entry_of, episode_from, remember
-from mnemic.memory.shared import Shared
+from mnemic.memory.results import Context, Version
+from mnemic.memory.shared import Shared, store_path
 from mnemic.memory.transfer import Imported
 from mnemic.model import Cue, Episode, Hit, Recall, join_scope, new_id
 from mnemic.models.embedder import Embedder
 from mnemic.models.resolve import open_embedder
-from mnemic.ops.pack import Citation, pack
+from mnemic.ops.pack import pack
 from mnemic.store.sqlite import SqliteStore
 from mnemic.systems import runner
 from mnemic.systems.registry import DEFAULT, create
@@ -51,55 +51,9 @@ from mnemic.text.tokens import TokenCounter, count_tokens
 Embeds = str | Embedder | None
 Episodes = list[Episode]  # names for what Memory.list would hide from type checkers inside the class
 Paths = list[Path]
+Versions = list[Version]
 CONTEXT_HITS = 60  # how many hits compete for a place in a context block
 MARKED_SOURCES = 4  # of a record in a context block: each mark takes a few tokens
-
-
-class Context(str):
-    """A prompt-ready block of memories. It is its text; it also knows what it cites and what it costs."""
-
-    citations: tuple[Citation, ...]
-    tokens: int
-    recall: Recall
-
-    def __new__(cls, text: str, citations: tuple[Citation, ...], tokens: int, recall: Recall) -> Context:
-        """Text with what stands behind it."""
-        self = super().__new__(cls, text)
-        self.citations, self.tokens, self.recall = citations, tokens, recall
-        return self
-
-    def __getnewargs__(self) -> tuple[Any, ...]:  # so that it can be copied and pickled
-        return str(self), self.citations, self.tokens, self.recall
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One text that a memory had."""
-
-    episode: Episode
-    event: Literal["ADD", "UPDATE"]
-    old_memory: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """In the shape that users of other memory libraries know."""
-        return {
-            "id": self.episode.id,
-            "memory_id": self.episode.id,
-            "old_memory": self.old_memory,
-            "new_memory": self.episode.text,
-            "event": self.event,
-            "created_at": self.episode.recorded_at.isoformat(),
-            "updated_at": self.episode.recorded_at.isoformat(),
-            "is_deleted": False,
-            "actor_id": self.episode.actor,
-            "role": self.episode.role,
-        }
-
-    def __getitem__(self, key: str) -> Any:
-        return self.to_dict()[key]
-
-
-Versions = list[Version]
 
 
 class Memory:
@@ -134,7 +88,7 @@ class Memory:
 
         Raises StoreReadOnly, NotAStore, StoreTooNew, StoreCorrupt, EmbedderMismatch, WeightsMissing; each says what to do.
         """
-        where = None if path is None or path == ":memory:" else _store_path(path, read_only)
+        where = None if path is None or path == ":memory:" else store_path(path, read_only)
         clock = clock or SystemClock()
         store = SqliteStore(where, clock=clock, read_only=read_only, durability=durability, timeout_s=busy_timeout_s)
         try:
@@ -388,7 +342,7 @@ class Memory:
         if limit < 1:
             raise ParameterError(f"limit={limit}: give at least 1.")
         place = resolve(self._scope, user_id, agent_id, run_id, app_id, filters)
-        keep = _selector(None, session or place.session, since, until, place.filters)
+        keep = selector(None, session or place.session, since, until, place.filters)
         found: Episodes = []
         while len(found) < limit:
             page = self._shared.store.scan(place.scope, after=after, limit=1000, newest_first=newest_first)
@@ -438,8 +392,8 @@ class Memory:
     ) -> Receipt:
         """Forget for good: by id (one or several), session, filters, time, or everything here; what is given must all hold.
 
-        Every version of a forgotten memory goes, with all that was made from it, from every file of the store. dry_run says
-        what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when nothing is chosen.
+        Every version of a forgotten memory goes, with its echoes and all that was made from it, from every file of the
+        store. dry_run says what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when nothing is chosen.
         """
         place = resolve(self._scope, user_id, agent_id, run_id, app_id, filters)
         ids = None if id is None else {id} if isinstance(id, str) else set(id)
@@ -451,12 +405,12 @@ class Memory:
             )
         if everything and any(criteria):
             raise ParameterError("everything=True forgets the whole scope; give it alone, or leave it out to choose.")
-        keep = _selector(ids, session, since, until, place.filters)
+        keep = selector(ids, session, since, until, place.filters)
         paths = list(self._shared.store.scopes(place.scope)) if include_children else [place.scope]
-        found = {}
+        found: dict[str, Episodes] = {}
         for path in paths:
             if ids is not None and len(ids) <= 1000:
-                chosen = [one for one in self._shared.store.get(path, sorted(filter(_is_storable, ids))) if keep(one)]
+                chosen = [one for one in self._shared.store.get(path, sorted(filter(is_storable, ids))) if keep(one)]
             else:
                 chosen = forgetting.selected(self._shared, path, keep)
             found[path] = forgetting.with_versions(self._shared, path, chosen)
@@ -465,13 +419,15 @@ class Memory:
             raise EpisodeNotFound(
                 f"No episode {min(missing, key=str)!r} in the scope {place.scope!r}. Nothing was forgotten."
             )
+        found = forgetting.with_echoes(self._shared, found)
         if dry_run:
             receipts = [forgetting.preview(self._shared, path, chosen) for path, chosen in found.items()]
         else:
             receipts = [
-                forgetting.forget(self._shared, path, chosen, drop_scope=everything) for path, chosen in found.items()
+                forgetting.forget(self._shared, path, chosen, drop_scope=everything and path in paths)
+                for path, chosen in found.items()
             ]
-        return _together(place.scope, receipts, self._shared.clock.now(), dry_run)
+        return forgetting.together(place.scope, receipts, self._shared.clock.now(), dry_run=dry_run)
 
     def delete(self, id: str, **ids: Any) -> Receipt:
         """Forget one memory: `forget(id)`."""
@@ -585,7 +541,7 @@ class Memory:
 
         Interrupted, it goes on at the next call. `again` embeds everything anew.
         """
-        store = SqliteStore(_store_path(path, read_only=False))
+        store = SqliteStore(store_path(path, read_only=False))
         try:
             own = store.meta("embedder") if embedder is None else None
             return reindex(store, open_embedder(embedder, stored_id=own), show_progress=show_progress, again=again)
@@ -600,7 +556,7 @@ class Memory:
     # -- inside -------------------------------------------------------------------------------------------
 
     def _one(self, scope: str, id: str) -> Episode:
-        found = self._shared.store.get(scope, [id]) if _is_storable(id) else []
+        found = self._shared.store.get(scope, [id]) if is_storable(id) else []
         if not found:
             raise EpisodeNotFound(f"No episode {id!r} in the scope {scope!r}. `list` shows what is there.")
         return found[0]
@@ -649,58 +605,3 @@ class Memory:
             filters=place.filters,
             threshold=threshold,
         )
-
-
-def _is_storable(id: object) -> bool:
-    """Whether this can be an id at all: text, without half a character."""
-    return isinstance(id, str) and (id.isascii() or id.encode("utf-8", "replace").decode() == id)
-
-
-def _store_path(path: str | Path, read_only: bool) -> Path:
-    where = Path(path).absolute()  # now: the working directory may change while the store is open
-    if where.is_dir():
-        raise StoreReadOnly(
-            f"{where} is a folder; a memory is a file. Give a file in it, such as {where / 'memory.db'}."
-        )
-    if not where.parent.is_dir():
-        raise StoreReadOnly(
-            f"The folder {where.parent} does not exist, so {where.name} cannot be made in it. Make it first."
-        )
-    if read_only and not where.exists():
-        raise StoreReadOnly(
-            f"{where} does not exist, and read_only=True makes no files. Give the path of an existing memory."
-        )
-    return where
-
-
-def _selector(
-    ids: set[str] | None, session: str | None, since: Time | None, until: Time | None, filters: Mapping[str, Any] | None
-) -> Callable[[Episode], bool]:
-    begins = None if since is None else parse_time(since)
-    ends = None if until is None else parse_time(until, end_of_day=True)
-    passes = compile_filter(filters) if filters else None
-
-    def keep(episode: Episode) -> bool:
-        return (
-            (ids is None or episode.id in ids)
-            and (session is None or episode.session == session)
-            and (begins is None or episode.occurred_at >= begins)
-            and (ends is None or episode.occurred_at <= ends)
-            and (passes is None or passes(episode))
-        )
-
-    return keep
-
-
-def _together(scope: str, receipts: Sequence[Receipt], at: datetime, dry_run: bool) -> Receipt:
-    return Receipt(
-        scope=scope,
-        ids=tuple(id for one in receipts for id in one.ids),
-        at=at,
-        records=sum(one.records for one in receipts),
-        links=sum(one.links for one in receipts),
-        answers=sum(one.answers for one in receipts),
-        rebuilt_systems=tuple(dict.fromkeys(name for one in receipts for name in one.rebuilt_systems)),
-        is_scrubbed=all(one.is_scrubbed for one in receipts),
-        is_dry_run=dry_run,
-    )

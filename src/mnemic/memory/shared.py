@@ -217,3 +217,21 @@ class Shared:
                 texts.note([found[seq] for seq in reversed(seqs) if seq in found], now)
             self._recalled[scope] = texts
         return self._recalled[scope]
+
+
+def store_path(path: str | Path, read_only: bool) -> Path:
+    """Where a store's file is, or will be made. Raises StoreReadOnly, with what to do, where it cannot be."""
+    where = Path(path).absolute()  # now: the working directory may change while the store is open
+    if where.is_dir():
+        raise StoreReadOnly(
+            f"{where} is a folder; a memory is a file. Give a file in it, such as {where / 'memory.db'}."
+        )
+    if not where.parent.is_dir():
+        raise StoreReadOnly(
+            f"The folder {where.parent} does not exist, so {where.name} cannot be made in it. Make it first."
+        )
+    if read_only and not where.exists():
+        raise StoreReadOnly(
+            f"{where} does not exist, and read_only=True makes no files. Give the path of an existing memory."
+        )
+    return where

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from mnemic.text.terms import normalised
-
 NEARLY = 0.9  # share of distinct terms in common from which two texts are nearly the same
 
 
@@ -40,8 +38,8 @@ def fold_repeats(hashes: Sequence[int], terms: Sequence[frozenset[str]], limit: 
     """(position, positions of its repeats) for the first `limit` different items, in the order given.
 
     Two items are repeats when their hashes are equal, or when both have at least four distinct terms of which nine in
-    ten are common. Numbers and negations are terms like others here, so that "at 7" and "at 8" stay two things: pass
-    sets of words, not of stems without stop words.
+    ten are common and the others are one's alone. Numbers and negations are terms like others here, so that "at 7" and
+    "at 8" stay two things: pass sets of words, not of stems without stop words.
     """
     kept: list[tuple[int, list[int]]] = []
     by_hash: dict[int, int] = {}
@@ -68,6 +66,8 @@ def _nearly_same(one: frozenset[str], other: frozenset[str]) -> bool:
     common = len(one & other)
     if common < NEARLY * (len(one) + len(other) - common):
         return False
+    if not (one <= other or other <= one):
+        return False  # a word in the place of another: "Anna" for "Emma", "loves" for "hates"
     # another number or a "not" makes another statement
     return not any(word in _TURNING or any(map(str.isdigit, word)) for word in one ^ other)
 

@@ -193,6 +193,10 @@ class Store(Protocol):
         """The episode that supersedes the one of that id, if any."""
         ...
 
+    def echoes_of(self, scope: str, ids: Sequence[str]) -> list[Episode]:
+        """The scope's episodes that only repeat one of these, in log order."""
+        ...
+
     def append_superseding(self, entry: Entry) -> Appended | None:
         """Append an episode that supersedes another; None, and nothing written, when that is gone or already superseded."""
         ...
@@ -209,13 +213,16 @@ class Store(Protocol):
         """Delete episodes and all that came from them, in one transaction.
 
         `changes`, by system, is written first. Whatever record, link or cached answer then still has a removed source goes;
-        a system that had made any of them starts the scope again from what is left. `drop_scope` also removes the scope's
-        name when nothing is left in it.
+        a system that had made any of them starts the scope again from what is left. The scope's failures go too, since their
+        errors may quote what is removed. `drop_scope` also removes the scope's name when nothing is left in it.
         """
         ...
 
     def scrub(self) -> bool:
-        """Make sure that removed bytes are in no file of the store; False while a reader stands in the way."""
+        """Make sure that removed bytes are in no file of the store.
+
+        False, and no waiting, while a reader or writer stands in the way, and where the disk has no room for it.
+        """
         ...
 
     def scopes(self, prefix: str = "") -> dict[str, int]:

@@ -47,6 +47,7 @@ CREATE UNIQUE INDEX episodes_by_id ON episodes (scope_id, id);
 CREATE INDEX episodes_by_scope ON episodes (scope_id);
 CREATE INDEX episodes_by_superseded ON episodes (scope_id, supersedes) WHERE supersedes IS NOT NULL;
 
+CREATE INDEX episodes_that_echo ON episodes (scope_id) WHERE echo_of IS NOT NULL;
 CREATE INDEX episodes_without_vector ON episodes (seq) WHERE vector IS NULL;
 
 CREATE TABLE removals (

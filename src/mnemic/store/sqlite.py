@@ -157,6 +157,19 @@ class SqliteStore:
             ).fetchone()
         return episode_from(row) if row else None
 
+    def echoes_of(self, scope: str, ids: Sequence[str]) -> list[Episode]:
+        """The scope's episodes that only repeat one of these, in log order."""
+        found: dict[int, Episode] = {}
+        with self._database.reading() as connection:
+            for chunk in _chunks(list(ids)):
+                rows = connection.execute(
+                    f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE s.path = ? AND e.echo_of IS NOT NULL "
+                    f"AND EXISTS (SELECT 1 FROM json_each(e.echo_of) WHERE value IN ({_marks(chunk)}))",
+                    (scope, *chunk),
+                )
+                found |= {row[0]: episode_from(row) for row in rows}
+        return [found[seq] for seq in sorted(found)]
+
     def append_superseding(self, entry: Entry) -> Appended | None:
         """Append an episode that supersedes another, unless something already does; then None, and nothing is written."""
 

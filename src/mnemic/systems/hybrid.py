@@ -13,7 +13,8 @@ Every episode that a cue may see gets signals in [0, 1], and its score is their 
   strength  how often the same thing was said; echoes of recalled text never count
 
 In a large scope only candidates are scored: the best by meaning and by words, those in the cue's time, and their
-neighbours; the neighbours' cosines are then rough, those of the hits are exact. The same thing said several times is one hit. Nothing is written, so there is nothing to rebuild.
+neighbours, whose cosines are rough; those of the hits are exact. The same thing said several times is one hit. Nothing
+is written, so there is nothing to rebuild.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnemic.clock import to_microseconds
+from mnemic.errors import ParameterError
 from mnemic.index.scope_index import Mask, ScopeIndex
 from mnemic.index.vectors import best
 from mnemic.model import Cue, Episode, Hit
@@ -39,6 +41,7 @@ from mnemic.text.times import TimeSpan, find_times
 
 Rows = NDArray[np.int64]
 Signal = NDArray[np.float32]
+Beside = tuple[NDArray[np.int32], NDArray[np.int32]]  # each row's neighbours before and after it, in sight
 _DAY = 86_400_000_000  # microseconds
 _WORD = re.compile(r"\w+")
 
@@ -59,6 +62,19 @@ class Params:
     half_life_days: float = 30.0
     neighbours: int = 2  # on each side, within the session
     candidates: int = 200  # rows of which all signals are computed
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, is_count = getattr(self, field.name), field.name in ("neighbours", "candidates")
+            kinds = int if is_count else int | float
+            if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < float("inf"):
+                raise ParameterError(
+                    f"{field.name}={value!r}: give a {'whole ' if is_count else ''}number of 0 or more."
+                )
+        if not (self.meaning + self.words and self.half_life_days):
+            raise ParameterError(
+                "meaning and words are both 0, or half_life_days is: nothing could be found or compared."
+            )
 
     def weights(self) -> dict[str, float]:
         """The weights by signal, scaled to sum to 1."""
@@ -96,7 +112,8 @@ class Hybrid(MemorySystem):
         vector = view.query_vector(cue.text)
         sums, ideal = index.lexical.scores(wanted, visible)
         words = np.minimum(sums / ideal, 1.0) if ideal else sums
-        rows, meaning = self._rows(index, vector, words, spans, visible, allowed)
+        beside = (_in_sight_along(index.previous, visible), _in_sight_along(index.following, visible))
+        rows, meaning = self._rows(index, vector, words, spans, beside, allowed)
         if not len(rows):
             return []
         words = words[rows] if len(rows) < len(words) else words
@@ -105,7 +122,7 @@ class Hybrid(MemorySystem):
         signals: dict[str, Signal] = {
             "meaning": meaning,
             "words": words,
-            "context": _context(index, rows, base, visible, self.params.neighbours),
+            "context": _context(rows, base, beside, self.params.neighbours),
             "speaker": _is_among(index.actors[rows], index.speakers(_WORD.findall(cue.text.casefold()))),
             "names": _mentions(index, rows, cue.text),
             "time": _in_time(index.occurred_at[rows], spans),
@@ -129,7 +146,7 @@ class Hybrid(MemorySystem):
         vector: Signal | None,
         words: Signal,
         spans: Sequence[TimeSpan],
-        visible: Mask | None,
+        beside: Beside,
         allowed: Mask | None,
     ) -> tuple[Rows, Signal]:
         """The rows to score, ascending, and their cosines: all of them, or the candidates and their neighbours."""
@@ -147,7 +164,7 @@ class Hybrid(MemorySystem):
         around = [rows]
         before = after = rows
         for _ in range(self.params.neighbours):
-            before, after = _step(index.previous, before), _step(index.following, after)
+            before, after = _step(beside[0], before), _step(beside[1], after)
             around += [before, after]
         rows = np.unique(np.concatenate(around))
         rows = rows[rows >= 0]
@@ -210,27 +227,38 @@ def _step(neighbour: NDArray[np.int32], rows: Rows) -> Rows:
     return np.where(rows >= 0, neighbour[rows], -1).astype(np.int64)
 
 
-def _context(index: ScopeIndex, rows: Rows, base: Signal, visible: Mask | None, reach: int) -> Signal:
+def _in_sight_along(neighbour: NDArray[np.int32], visible: Mask | None) -> NDArray[np.int32]:
+    """The nearest neighbour in sight of every row, -1 where there is none: what is out of sight keeps nobody apart.
+
+    An echo between a question and its answer must not weaken either, and a later time must not change an earlier one.
+    """
+    if visible is None:
+        return neighbour
+    nearest = neighbour.copy()
+    while len(hidden := np.flatnonzero((nearest >= 0) & ~visible[nearest])):
+        nearest[hidden] = nearest[nearest[hidden]]  # twice as far at each turn
+    return nearest
+
+
+def _context(rows: Rows, base: Signal, beside: Beside, reach: int) -> Signal:
     """[n] the neighbours' base scores, each step away counting half as much, scaled to [0, 1].
 
-    A neighbour out of sight, or not among the rows, counts as 0.
+    A neighbour that is not among the rows counts as 0.
     """
-    is_all = len(rows) == len(index)
+    is_all = len(rows) == len(beside[0])
     total = np.zeros(len(rows), np.float32)
     most = 0.0
     before = after = rows
     for step in range(reach):
-        before, after = _step(index.previous, before), _step(index.following, after)
+        before, after = _step(beside[0], before), _step(beside[1], after)
         most += 2 * 0.5**step
-        for beside in (before, after):
+        for other in (before, after):
             if is_all:
-                places = beside
-                there = beside >= 0
+                places = other
+                there = other >= 0
             else:
-                places = np.minimum(np.searchsorted(rows, beside), len(rows) - 1)
-                there = (beside >= 0) & (rows[places] == beside)
-            if visible is not None:
-                there &= visible[beside]
+                places = np.minimum(np.searchsorted(rows, other), len(rows) - 1)
+                there = (other >= 0) & (rows[places] == other)
             total += np.float32(0.5**step) * np.where(there, base[places], np.float32(0.0))
     return total / np.float32(most or 1.0)
 
