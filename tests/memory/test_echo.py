@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.memory.shared import ECHO_WINDOW
-from systems.worlds import START, Said, empty, pasts, queries, row_by_row, say, seen
+from systems.worlds import START, Said, empty, pasts, queries, say, seen
 
 Open = Callable[..., Memory]
 FACT = "Anna keeps the spare key under the blue pot"
@@ -162,7 +162,7 @@ def test_what_is_no_evidence_does_not_stand_between_neighbours(open_memory: Open
 @given(past=pasts(2), query=queries, times=st.integers(1, 4), whole=st.booleans())
 @settings(max_examples=40)
 def test_echoes_raise_no_score(past: list[Said], query: str, times: int, whole: bool) -> None:
-    with row_by_row(), empty() as memory:
+    with empty() as memory:
         say(memory, past)
         before = {system: seen(memory.system(system).search(query).hits) for system in ("hybrid", "bm25", "full")}
         block = memory.context(query)

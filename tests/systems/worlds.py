@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
-import pytest
 from hypothesis import strategies as st
 
 from mnemic import Hit, Memory
 from mnemic.clock import ManualClock
-from mnemic.index.vectors import VectorIndex
 
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
 WORDS = [
@@ -105,16 +101,3 @@ def seen(hits: Sequence[Hit]) -> list[Any]:
         )
         for hit in hits
     ]
-
-
-@contextmanager
-def row_by_row() -> Iterator[None]:
-    """Cosines summed for each row alone; else BLAS rounds otherwise when rows follow (see test_contract.py)."""
-
-    def cosines(self: VectorIndex, query: Any, rows: Any = slice(None)) -> Any:
-        return np.einsum("ij,j->i", self._half.values[rows].astype(np.float32), query)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VectorIndex, "scores", cosines)
-        patch.setattr(VectorIndex, "_scan", cosines)
-        yield

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mnemic.index.columns import Column
 
-SMALL, LARGE = 256, 30_000  # rows up to which an index is small; from which it is large
+SMALL, LARGE = 256, 15_000  # rows up to which an index is small; from which it is large
 _BREADTHS = (64, 96, 128, 192, 256)  # leading directions to try
 _RESCORED = 400  # rows scored exactly after the scan of the leading directions
 _WANTED_RECALL = 0.995
@@ -99,16 +99,8 @@ class VectorIndex:
 
     def scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The exact cosines of some rows."""
-        if self._wide is not None:
-            return self._wide.values[rows] @ query
-        return self._half.values[rows].astype(np.float32) @ query
-
-    def rough_scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The cosines of some rows, in a large index by their leading directions alone: for neighbours, not for answers."""
-        if self._leading is None or self._rotation is None:
-            return self.scores(query, rows)
-        rough: NDArray[np.float32] = self._leading.values[rows] @ (query @ self._rotation)
-        return rough
+        values = self._half.values[rows].astype(np.float32) if self._wide is None else self._wide.values[rows]
+        return products(values, query)
 
     def kept(self, keep: NDArray[np.bool_]) -> VectorIndex:
         """The same index without the rows where `keep` is false."""
@@ -143,11 +135,8 @@ class VectorIndex:
 
     def _scan(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._wide is not None:
-            return self._wide.values @ query
-        half = self._half.values
-        if len(half) <= SMALL:
-            return half.astype(np.float32) @ query
-        return np.concatenate([block @ query for _, block in _blocks(half)])
+            return products(self._wide.values, query)
+        return np.concatenate([products(block, query) for _, block in _blocks(self._half.values)])
 
     def _rotate(self) -> None:
         """Find the leading directions and how many are enough; keep the exact scan where none are."""
@@ -201,6 +190,16 @@ def _enough(half: NDArray[np.float16], directions: NDArray[np.float32], queries:
         if (ahead < _RESCORED).mean() >= _WANTED_RECALL:
             return breadth
     return None
+
+
+def products(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[n] the product of each row with the query, which does not depend on what other rows there are.
+
+    BLAS is up to twice as fast and sums a row in another order when others follow it: a score would change in its last
+    digit with every episode that is added, and a recall as of an earlier time would not be the recall of that time.
+    """
+    found: NDArray[np.float32] = np.einsum("ij,j->i", rows, query)
+    return found
 
 
 def best(scores: NDArray[np.float32], k: int, visible: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:

@@ -13,8 +13,7 @@ Every episode that a cue may see gets signals in [0, 1], and its score is their 
   strength  how often the same thing was said; echoes of recalled text never count
 
 In a large scope only candidates are scored: the best by meaning and by words, those in the cue's time, and their
-neighbours, whose cosines are rough; those of the hits are exact. The same thing said several times is one hit. Nothing
-is written, so there is nothing to rebuild.
+neighbours. The same thing said several times is one hit. Nothing is written, so there is nothing to rebuild.
 """
 
 from __future__ import annotations
@@ -132,8 +131,6 @@ class Hybrid(MemorySystem):
         chosen = best(np.asarray(partial), max(self.params.candidates, 4 * cue.limit), _in_sight(rows, allowed))
         signals = {name: values[chosen] for name, values in signals.items()}
         rows, base = rows[chosen], base[chosen]
-        if vector is not None and not index.vectors.is_exact:
-            signals["meaning"] = np.clip(index.vectors.scores(vector, rows), 0.0, 1.0)
         signals["session"] = _session(index.sessions[rows], base)
         signals["strength"] = _strength(index.hashes[rows] ^ index.actors[rows])
         total = sum((np.float32(weights[name]) * values for name, values in signals.items()), np.float32(0.0))
@@ -168,7 +165,7 @@ class Hybrid(MemorySystem):
             around += [before, after]
         rows = np.unique(np.concatenate(around))
         rows = rows[rows >= 0]
-        return rows, np.clip(index.vectors.rough_scores(vector, rows), 0.0, 1.0)
+        return rows, np.clip(index.vectors.scores(vector, rows), 0.0, 1.0)
 
     def _hits(
         self,
