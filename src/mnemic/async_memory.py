@@ -324,7 +324,10 @@ class AsyncMemory:
     async def get_all(
         self, *, limit: int = 100, filters: Mapping[str, Any] | None = None, **ids: Any
     ) -> dict[str, Any]:
-        """Newest first, in the shape that users of other memory libraries know: `{"results": [...]}`."""
+        """What is remembered now, newest first, in the shape that users of other memory libraries know.
+
+        `{"results": [...]}`, without echoes and what was corrected since; `list` has those too.
+        """
         return await self._run(self._memory.get_all, limit=limit, filters=filters, **ids)
 
     async def history(
@@ -352,7 +355,8 @@ class AsyncMemory:
         """Forget for good: by id (one or several), session, filters, time, or everything here; what is given must all hold.
 
         Every version of a forgotten memory goes, with its echoes and all that was made from it, from every file of the
-        store. dry_run says what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when nothing is chosen.
+        store. dry_run says what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when
+        nothing is chosen.
         """
         return await self._run(
             self._memory.forget,

@@ -60,3 +60,11 @@ def test_a_page_of_nothing_is_refused(memory: Memory, limit: int) -> None:
 def test_a_malformed_filter_is_refused(memory: Memory) -> None:
     with pytest.raises(InvalidFilter):
         memory.list(filters={"k": {"in": "abc"}})
+
+
+def test_get_all_shows_what_is_remembered_now_without_echoes_and_corrected_texts(memory: Memory) -> None:
+    first = memory.add("The dentist is on the 14th.").id
+    memory.add(str(memory.context("dentist")), role="assistant")
+    memory.update(first, "The dentist is on the 16th.")
+    assert [one["memory"] for one in memory.get_all()["results"]] == ["The dentist is on the 16th."]
+    assert len(memory.list()) == 3

@@ -196,3 +196,25 @@ def test_an_unknown_system_is_refused_with_the_nearest_name(memory: Memory) -> N
 def test_a_limit_beyond_all_there_is_gives_all(memory: Memory) -> None:
     memory.add([f"tea number {at}" for at in range(5)])
     assert len(memory.search("tea", limit=10**12)) == 5
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"user_id": {"eq": "alice"}},
+        {"AND": [{"user_id": "alice"}, {"topic": "tea"}]},
+        {"AND": [{"AND": [{"user_id": {"$eq": "alice"}}]}], "topic": "tea"},
+    ],
+)
+def test_an_id_is_found_wherever_filters_may_name_it(memory: Memory, filters: dict[str, Any]) -> None:
+    memory.add("alice drinks tea", user_id="alice", metadata={"topic": "tea"})
+    memory.add("bob drinks tea", user_id="bob", metadata={"topic": "tea"})
+    assert [hit.text for hit in memory.search("tea", filters=filters)] == ["alice drinks tea"]
+
+
+@pytest.mark.parametrize(
+    "filters", [{"user_id": "*"}, {"OR": [{"user_id": "alice"}, {"user_id": "bob"}]}, {"user_id": {"in": ["alice"]}}]
+)
+def test_a_user_who_is_not_one_name_is_refused_with_the_remedy(memory: Memory, filters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidFilter, match="include_children"):
+        memory.search("tea", filters=filters)

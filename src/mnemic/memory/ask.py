@@ -45,16 +45,13 @@ def resolve(
         raise InvalidFilter(f"A filter is a dictionary such as {{'topic': 'tea'}}; {type(filters).__name__} was given.")
     given = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id, "app_id": app_id}
     ids = {name: _id(name, id) for name, id in given.items()}
-    rest = dict(filters or {})
-    for name in _IDS:
-        if isinstance(rest.get(name), str) and rest[name] != "*":
-            wanted = _id(name, rest.pop(name))
+    chosen, rest = _ids_in(filters or {})
+    for name, wanted in chosen.items():
+        if name in ids:
             if ids[name] not in (None, wanted):
                 raise InvalidFilter(f"{name} is {ids[name]!r}, and {wanted!r} in the filters. Give it once.")
             ids[name] = wanted
-    session = next(
-        (rest.pop(name) for name in _SESSIONS if isinstance(rest.get(name), str) and rest[name] != "*"), None
-    )
+    session = next((chosen[name] for name in _SESSIONS if name in chosen and name not in ids), None)
     for kind, name in (("app", "app_id"), ("user", "user_id")):
         if (id := ids[name]) is not None:
             scope = join_scope(scope, _segment(kind, id))
@@ -78,6 +75,48 @@ def ask(shared: Shared, system: str, cue: Cue, *, note: bool = True) -> Recall:
     if note:
         shared.note_recall(cue.scope, [hit.episode for hit in hits if hit.episode is not None])
     return Recall(cue=cue, hits=tuple(hits), system=system, elapsed_ms=1000 * (time.perf_counter() - started))
+
+
+def _ids_in(filters: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """(ids that the filters name, at the top or in an AND; what is left of the filters)."""
+    chosen: dict[str, str] = {}
+    rest: dict[str, Any] = {}
+    for key, value in filters.items():
+        if key == "AND" and isinstance(value, list | tuple) and all(isinstance(part, Mapping) for part in value):
+            parts = []
+            for part in value:
+                inner, left = _ids_in(part)
+                chosen |= inner
+                parts += [left] if left else []
+            rest |= {key: parts} if parts else {}
+        elif key in _IDS or key in _SESSIONS:
+            if isinstance(value, Mapping) and set(value) in ({"eq"}, {"$eq"}):
+                (value,) = value.values()
+            if isinstance(value, str) and value != "*":
+                chosen[key] = str(_id(key, value))
+            else:
+                rest[key] = value
+        else:
+            rest[key] = value
+    _refuse_scopes_in(rest)
+    return chosen, rest
+
+
+def _refuse_scopes_in(filters: Any) -> None:
+    """A user or an application is a scope, which is chosen before anything is filtered: no other condition can hold for it."""
+    if isinstance(filters, list | tuple):
+        for part in filters:
+            _refuse_scopes_in(part)
+    if not isinstance(filters, Mapping):
+        return
+    for key, value in filters.items():
+        if key in ("user_id", "app_id"):
+            raise InvalidFilter(
+                f"{key} chooses a scope, so it must be one name, at the top of the filters or in an AND; {value!r} was given. "
+                "To search the scopes below this one together, use include_children=True."
+            )
+        if key in ("AND", "OR", "NOT"):
+            _refuse_scopes_in(value)
 
 
 def _id(name: str, id: Any) -> str | None:

@@ -39,7 +39,7 @@ from mnemic.memory.remember import Added, entry_of, episode_from, remember
 from mnemic.memory.results import Context, Version
 from mnemic.memory.shared import Shared, store_path
 from mnemic.memory.transfer import Imported
-from mnemic.model import Cue, Episode, Hit, Recall, join_scope, new_id
+from mnemic.model import ECHO, Cue, Episode, Hit, Recall, join_scope, new_id
 from mnemic.models.embedder import Embedder
 from mnemic.models.resolve import open_embedder
 from mnemic.ops.pack import pack
@@ -52,6 +52,7 @@ Embeds = str | Embedder | None
 Episodes = list[Episode]  # names for what Memory.list would hide from type checkers inside the class
 Paths = list[Path]
 Versions = list[Version]
+Rows = list[dict[str, Any]]
 CONTEXT_HITS = 60  # how many hits compete for a place in a context block
 MARKED_SOURCES = 4  # of a record in a context block: each mark takes a few tokens
 
@@ -353,9 +354,23 @@ class Memory:
         return found[:limit]
 
     def get_all(self, *, limit: int = 100, filters: Mapping[str, Any] | None = None, **ids: Any) -> dict[str, Any]:
-        """Newest first, in the shape that users of other memory libraries know: `{"results": [...]}`."""
-        episodes = self.list(limit=limit, newest_first=True, filters=filters, **ids)
-        return {"results": [Hit(score=0.0, episode=episode).to_dict() for episode in episodes]}
+        """What is remembered now, newest first, in the shape that users of other memory libraries know.
+
+        `{"results": [...]}`, without echoes and what was corrected since; `list` has those too.
+        """
+        results: Rows = []
+        superseded: set[str] = set()
+        before = 0
+        while len(results) < limit:
+            page = self.list(limit=1000, after=before, newest_first=True, filters=filters, **ids)
+            for episode in page:
+                superseded |= {episode.supersedes} if episode.supersedes else set()
+                if episode.id not in superseded and episode.origin != ECHO:
+                    results.append(Hit(score=0.0, episode=episode).to_dict())
+            if len(page) < 1000:
+                break
+            before = page[-1].seq
+        return {"results": results[:limit]}
 
     def history(
         self, id: str, *, user_id: str | None = None, agent_id: str | None = None, app_id: str | None = None
@@ -393,7 +408,8 @@ class Memory:
         """Forget for good: by id (one or several), session, filters, time, or everything here; what is given must all hold.
 
         Every version of a forgotten memory goes, with its echoes and all that was made from it, from every file of the
-        store. dry_run says what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when nothing is chosen.
+        store. dry_run says what would go. Raises EpisodeNotFound for an id that is not there, and ParameterError when
+        nothing is chosen.
         """
         place = resolve(self._scope, user_id, agent_id, run_id, app_id, filters)
         ids = None if id is None else {id} if isinstance(id, str) else set(id)
