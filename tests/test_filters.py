@@ -187,7 +187,7 @@ def test_a_message_says_what_was_meant() -> None:
         compile_filter({"topic": {"in": "tea"}})
 
 
-def test_metadata_goes_before_a_field_of_the_episodes_own() -> None:
+def test_a_field_of_the_episodes_own_goes_before_metadata_of_the_same_name() -> None:
     episode = Episode(
         text="x",
         id="e",
@@ -196,8 +196,9 @@ def test_metadata_goes_before_a_field_of_the_episodes_own() -> None:
         recorded_at=EPISODE.occurred_at,
         metadata={"role": "boss"},
     )
-    assert compile_filter({"role": "boss"})(episode)
-    assert not compile_filter({"role": "user"})(episode)
+    assert compile_filter({"role": "user"})(episode)
+    assert not compile_filter({"role": "boss"})(episode)
+    assert compile_filter({"metadata.role": "boss"})(episode)
 
 
 # -- properties -----------------------------------------------------------------------------------------------

@@ -379,7 +379,11 @@ class AsyncMemory:
         return await self._run(self._memory.delete, id, **ids)
 
     async def delete_all(self, **ids: Any) -> Receipt:
-        """Forget everything of a user, agent or run, or of this scope."""
+        """Forget everything of a user, agent or run, or, on a handle of a scope and without arguments, of this scope.
+
+        Raises ParameterError for an id that is None, and on the root handle without an id: a name that got lost on its way
+        must not erase what is not meant.
+        """
         return await self._run(self._memory.delete_all, **ids)
 
     async def reset(self) -> Receipt:

@@ -7,9 +7,10 @@
     {"place": {"city": "Porto"}}                  nested, by key
     {"AND": [...]}, {"OR": [...]}, {"NOT": [...]} any depth; NOT: none of them holds
 
-A key names a metadata field, or one of the episode's own: id, role, actor (actor_id, name), session (run_id,
-session_id), text, occurred_at, recorded_at (created_at). Times compare as times. What is absent equals nothing: a
-comparison with it fails, and only ``ne`` and ``nin`` hold.
+A key names one of the episode's own fields (id, role, actor (actor_id, name), session (run_id, session_id), text,
+occurred_at, recorded_at (created_at)), or else a field of its metadata ("topic" or "metadata.topic"). Times compare as
+times; a date on the right of lte or gt means its whole day. What is absent equals nothing: a comparison with it fails,
+and only ``ne`` and ``nin`` hold.
 """
 
 from __future__ import annotations
@@ -66,13 +67,13 @@ def _one(key: Any, condition: Any, depth: int) -> Predicate:
         return _join(key.upper().lstrip("$"), condition, depth)
     holds = _condition(condition, key, depth)
     own = _OWN.get(key)
+    field = key.removeprefix("metadata.")
 
     def test(episode: Episode) -> bool:
-        value = episode.metadata.get(key, _ABSENT)
-        if value is _ABSENT and own is not None:
-            value = own(episode)
-            value = _ABSENT if value is None else value
-        return holds(value)
+        if own is None:
+            return holds(episode.metadata.get(key, episode.metadata.get(field, _ABSENT)))
+        value = own(episode)
+        return holds(_ABSENT if value is None else value)
 
     return test
 

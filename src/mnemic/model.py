@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from mnemic.errors import InvalidScope
 
@@ -299,6 +299,10 @@ class Hit:
     def __getitem__(self, key: str) -> Any:
         return self.to_dict()[key]
 
+    def __str__(self) -> str:
+        who = f"{self.episode.speaker}: " if self.episode and not self.record else ""
+        return f"{self.score:.2f}  {self.occurred_at.date().isoformat()}  {who}{self.text}"
+
     def explain(self) -> str:
         """Why it was recalled, strongest signal first, in one line."""
         ordered = sorted(self.reasons, key=lambda reason: -reason.contribution)
@@ -325,8 +329,17 @@ class Recall:
     def __len__(self) -> int:
         return len(self.hits)
 
+    @overload
+    def __getitem__(self, key: int) -> Hit: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Hit, ...]: ...
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
     def __getitem__(self, key: int | slice | str) -> Any:
         return self.to_dict()[key] if isinstance(key, str) else self.hits[key]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.hits)) or f"Nothing was recalled for {self.cue.text!r}."
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values; `results` has the shape that users of other memory libraries know."""

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mnemic import __version__
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as POSIX has them")
 COMMAND = [sys.executable, "-c", "from mnemic.cli.main import run; run()"]
 
@@ -71,3 +73,12 @@ def test_help_imports_no_model_and_no_console(tmp_path: Path) -> None:
     script = "import sys; from mnemic.cli.main import app; print([one for one in ('onnxruntime', 'rich', 'torch', 'httpx') if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, timeout=60, check=True)
     assert done.stdout.strip() == b"[]"
+
+
+def test_the_version_is_printed_whichever_way_the_command_is_called():
+    for command in (
+        [sys.executable, "-m", "mnemic", "--version"],
+        [str(Path(sys.executable).with_name("mnemic")), "--version"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, f"mnemic {__version__}\n")

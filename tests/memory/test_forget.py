@@ -104,8 +104,7 @@ def test_delete_all_takes_what_the_ids_choose_and_nothing_else(memory: Memory) -
     assert {one["memory"] for one in memory.get_all(user_id="alice")["results"]} == {"b"}
     assert memory.delete_all(user_id="alice").episodes == 1
     assert memory.scopes() == {"": 1, "user:bob": 1}
-    assert memory.delete_all().episodes == 1
-    assert memory.reset().episodes == 1
+    assert memory.reset().episodes == 2
     assert memory.scopes() == {}
 
 
@@ -169,3 +168,18 @@ def test_while_a_reader_stands_in_the_way_the_receipt_says_so_and_scrub_does_it_
     reader.execute("ROLLBACK")
     reader.close()
     assert (memory.scrub(), memory.find_traces("opens with 4711")) == (True, [])
+
+
+@pytest.mark.parametrize("ids", [{}, {"user_id": None}, {"run_id": None}])
+def test_delete_all_without_a_name_erases_nothing(memory: Memory, ids: dict[str, Any]) -> None:
+    memory.add("kept")
+    with pytest.raises(ParameterError, match="everything=True"):
+        memory.delete_all(**ids)
+    assert [one.text for one in memory.list()] == ["kept"]
+
+
+def test_delete_all_on_the_handle_of_a_scope_erases_that_scope(memory: Memory) -> None:
+    memory.scope("acme/alice").add("gone")
+    memory.scope("acme/bob").add("kept")
+    memory.scope("acme/alice").delete_all()
+    assert memory.scopes() == {"acme/bob": 1}

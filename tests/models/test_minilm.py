@@ -2,6 +2,8 @@
 
 import importlib.util
 import math
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -153,3 +155,37 @@ def test_the_committed_graph_is_the_one_that_the_tool_makes(monkeypatch: pytest.
     import make_minilm_graph
 
     assert make_minilm_graph.build() == make_minilm_graph.TARGET.read_bytes()
+
+
+IN_A_NEW_HOME = """
+from mnemic.models.minilm import MiniLM
+assert abs(float((MiniLM().embed(["a cat"])[0] ** 2).sum()) - 1.0) < 1e-5
+"""
+
+
+@needs_weights
+def test_embedding_leaves_nothing_in_the_users_home(tmp_path):
+    """onnxruntime would keep an id there and look for a server, were it not told otherwise."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", IN_A_NEW_HOME], check=True, env=environment, cwd=tmp_path)
+    assert list(tmp_path.rglob("*")) == []
+
+
+IN_A_CHILD = """
+import os, sys
+from mnemic.models.minilm import MiniLM
+model = MiniLM()
+before = model.embed(["a cat"])
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if (model.embed(["a cat"]) == before).all() else 3)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@needs_weights
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_embeds_with_a_model_that_its_parent_had_loaded():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", IN_A_CHILD], check=True, timeout=120)

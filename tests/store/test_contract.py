@@ -234,6 +234,22 @@ def test_of_many_threads_that_supersede_the_same_episode_exactly_one_wins(store:
     assert texts(store.scan("a")) == ["old", f"new {won.index(True)}"]
 
 
+def test_echoes_of_finds_what_only_repeats_one_of_the_ids_in_log_order(store: Store) -> None:
+    store.append(
+        [
+            entry("said", id="x"),
+            entry("of x and y", origin=ECHO, echo_of=("x", "y")),
+            entry("of nothing named", origin=ECHO),
+            entry("of z", origin=ECHO, echo_of=("z",)),
+            entry("far", origin=ECHO, echo_of=("x",), scope="b"),
+            entry("of y", origin=ECHO, echo_of=("y",)),
+        ]
+    )
+    assert texts(store.echoes_of("a", ["y", "gone"])) == ["of x and y", "of y"]
+    assert texts(store.echoes_of("a", ["z", "x", *map(str, range(600)), "y"])) == ["of x and y", "of z", "of y"]
+    assert store.echoes_of("a", []) == store.echoes_of("nowhere", ["x"]) == []
+
+
 # -- scopes -----------------------------------------------------------------------------------------------
 
 SEGMENT = st.sampled_from(

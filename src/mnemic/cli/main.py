@@ -80,15 +80,21 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def mnemic(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
         from mnemic._version import __version__
 
         typer.echo(f"mnemic {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def mnemic(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """What all commands have in common."""
 
 
 for part in (demo, write, ask, move, upkeep):

@@ -47,7 +47,9 @@ def import_(
     Example: mnemic import conversations.json --scope alice
     """
     from mnemic.cli import render
+    from mnemic.formats.registry import read
 
+    read(file, format)  # says what is wrong with the file before a memory is made
     with open_to_add(db, scope, embedder) as memory:
         done = memory.import_(file, format, show_progress=not as_json)
     if as_json:

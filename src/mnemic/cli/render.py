@@ -53,7 +53,8 @@ def show(*items: RenderableType, console: Console | None = None) -> None:
 def as_json(value: Any) -> None:
     """Print a JSON value, whatever the encoding of standard output."""
     is_unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
-    typer.echo(json.dumps(value, ensure_ascii=not is_unicode, indent=2, default=str))
+    is_plain = not is_unicode or sys.stdout.isatty()  # on a terminal, no character of a text may steer it
+    typer.echo(json.dumps(value, ensure_ascii=is_plain, indent=2, default=str))
 
 
 def complain(message: str) -> None:

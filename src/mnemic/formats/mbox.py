@@ -48,6 +48,9 @@ def is_mbox(sample: Sample) -> bool:
     return sample.name.lower().endswith((".mbox", ".eml")) or bool(_TELLING.match(sample.head))
 
 
+_LONGEST_HEADER = 10_000
+
+
 def read_mbox(path: Path) -> Iterator[Message | Problem]:
     """The mails in the order of the file."""
     for source in open_sources(path, _MEMBERS):
@@ -225,6 +228,7 @@ def strip_tags(page: str) -> str:
 
 
 def _decoded(value: str) -> str:
+    value = value[:_LONGEST_HEADER]  # decoding many encoded words takes time by the square of their number
     with suppress(ValueError, LookupError, MessageError):  # it stays as it stands, then
         value = str(make_header(decode_header(value)))
     return re.sub(r"\s+", " ", value).strip()

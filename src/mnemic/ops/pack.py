@@ -96,10 +96,9 @@ def _by_time(lines: Sequence[tuple[Hit, str, str]]) -> list[tuple[Hit, str, str]
 
 
 def _flat(text: str, longest: int) -> str:
-    """The text on one line; of one that can never fit, the beginning."""
-    if len(text) <= longest:
-        return " ".join(text.split())
-    return " ".join(text[:longest].split()) + ELLIPSIS
+    """The text on one line, without what looks like a mark; of one that can never fit, the beginning."""
+    plain = " ".join(_MARK.sub("", text[:longest].translate(_INVISIBLE)).split())
+    return plain if len(text) <= longest else plain + ELLIPSIS
 
 
 def _day(hit: Hit) -> str:
@@ -108,9 +107,15 @@ def _day(hit: Hit) -> str:
 
 
 def _speaker(hit: Hit) -> str:
-    return f"{hit.episode.speaker}: " if hit.episode else ""
+    return f"{_flat(hit.episode.speaker, _LONGEST_NAME)}: " if hit.episode else ""
 
 
+_LONGEST_NAME = 256
+_MARK = re.compile(r"\[m:[0-9a-z]+-[0-9a-z]+\]")
+# control characters and those that change the direction of writing: what is remembered cannot dress up as something else
+_INVISIBLE = dict.fromkeys(
+    [*range(9), *range(14, 32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+)
 _DAY_LINE = re.compile(r"^[A-Z][a-z]+day \d{1,2} [A-Z][a-z]+ \d{1,4}$", re.MULTILINE)
 # not strftime: the block must not depend on the machine's locale
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

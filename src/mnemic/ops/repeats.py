@@ -68,8 +68,17 @@ def _nearly_same(one: frozenset[str], other: frozenset[str]) -> bool:
         return False
     if not (one <= other or other <= one):
         return False  # a word in the place of another: "Anna" for "Emma", "loves" for "hates"
-    # another number or a "not" makes another statement
-    return not any(word in _TURNING or any(map(str.isdigit, word)) for word in one ^ other)
+    return not has_number(one ^ other) and not turns(one ^ other)
+
+
+def has_number(words: frozenset[str]) -> bool:
+    """Whether a digit stands in one of the words: another number makes another statement."""
+    return any(any(map(str.isdigit, word)) for word in words)
+
+
+def turns(words: frozenset[str]) -> bool:
+    """Whether one of the words, as `normalised` spells it, turns a statement round: "not", "never", "dont"."""
+    return not words.isdisjoint(_TURNING)
 
 
 # words that turn a statement round, as `normalised` spells them

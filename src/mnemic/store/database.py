@@ -280,14 +280,13 @@ class Database:
         if self.read_only:
             raise StoreReadOnly(f"{self.path} was opened read-only. Open it without read_only=True to write.")
         ticket = _Ticket(job)
-        with self._mutex:
-            self._queue.append(ticket)
-            has_leader, self._has_leader = self._has_leader, True
         try:
-            if has_leader:
+            with self._mutex:
+                ticket.leads, self._has_leader = not self._has_leader, True
+                self._queue.append(ticket)
+            if not ticket.leads:
                 ticket.turn.acquire()
             if not ticket.is_done:  # nobody leads, or the last leader passed the lead to us
-                ticket.leads = True
                 self._lead()
         except BaseException:  # interrupted: nobody may wait for us any more
             self._abandon(ticket)
@@ -300,6 +299,7 @@ class Database:
     def _lead(self) -> None:
         """Commit what is queued, our own job among it, and pass the lead on to whoever queued meanwhile."""
         tickets: list[_Ticket] = []
+        self._is_committing = False
         try:
             if self._last_group > 1:
                 self._gather()
@@ -357,7 +357,6 @@ class Database:
 
     def _commit(self, tickets: list[_Ticket]) -> None:
         """Run the jobs in one transaction; where one of several is refused, again, each in a savepoint of its own."""
-        self._is_committing = False
         connection = self._own_writer()
         try:
             if not self._run_together(connection, tickets):
