@@ -213,9 +213,10 @@ class AsyncMemory:
     ) -> Recall:
         """The memories that answer `query`, best first, each with its score in [0, 1], its reasons and its sources.
 
-        since, until: a window on when things happened; a date as `until` means its whole day. as_of: only what was recorded
-        by then, ranked as it would have been. asked_at: what "yesterday" in the query is relative to. filters: metadata and
-        own fields, in either common dialect (see `mnemic.filters`). include_children also searches the scopes below.
+        since, until: a window on when things happened; a date as `until` means its whole day. as_of: only what was
+        recorded by then, ranked as it would have been. asked_at: what "yesterday" in the query is relative to; `as_of` where
+        that is given. filters: metadata and own fields, in either common dialect (see `mnemic.filters`). include_children also
+        searches the scopes below.
         top_k is limit. Raises ParameterError, InvalidFilter, InvalidTime and InvalidScope.
         """
         return await self._run(

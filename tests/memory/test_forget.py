@@ -183,3 +183,19 @@ def test_delete_all_on_the_handle_of_a_scope_erases_that_scope(memory: Memory) -
     memory.scope("acme/bob").add("kept")
     memory.scope("acme/alice").delete_all()
     assert memory.scopes() == {"acme/bob": 1}
+
+
+def test_every_branch_of_a_memorys_versions_goes_with_it(memory: Memory, tmp_path: Path) -> None:
+    lines = [{"format": "mnemic", "version": 1, "scope": ""}]
+    for id, text, supersedes in (
+        ("v1", "one", None),
+        ("v2a", "two a", "v1"),
+        ("v2b", "two b", "v1"),
+        ("v3", "three", "v2a"),
+    ):
+        line = {"type": "episode", "id": id, "scope": "", "text": text, "role": "user", "supersedes": supersedes}
+        times = dict.fromkeys(("occurred_at", "recorded_at"), "2024-05-01T00:00:00+00:00")
+        lines.append({name: value for name, value in (line | times).items() if value is not None})
+    (tmp_path / "past.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    assert memory.import_(tmp_path / "past.jsonl").added == 4
+    assert memory.forget("v2b").ids == ("v1", "v2a", "v2b", "v3")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mnemic import Episode, Memory
 from mnemic.clock import ManualClock
-from mnemic.errors import FormatError
+from mnemic.errors import FormatError, ParameterError
 from systems.worlds import START, Said, empty, pasts, say, seen
 
 Open = Callable[..., Memory]
@@ -103,10 +103,10 @@ def test_an_import_that_was_cut_short_goes_on_where_it_was(
     memory = open_memory()
     append, calls = memory._shared.store.append, iter([True, True, False])
 
-    def stopping(entries: Any) -> Any:
+    def stopping(*entries: Any) -> Any:
         if not next(calls, True):
             raise KeyboardInterrupt
-        return append(entries)
+        return append(*entries)
 
     monkeypatch.setattr(memory._shared.store, "append", stopping)
     with pytest.raises(KeyboardInterrupt):
@@ -182,3 +182,13 @@ def test_an_imported_memory_answers_like_the_one_that_was_exported(
         other.import_(path)
         for query in ("tea", "Anna walks by the river", past[0].text):
             assert seen(other.search(query).hits) == seen(one.search(query).hits)
+
+
+def test_an_export_onto_the_memory_itself_is_refused_and_harms_nothing(open_memory: Open, tmp_path: Path) -> None:
+    memory = open_memory(tmp_path / "memory.db")
+    memory.add("tea")
+    for name in ("memory.db", "memory.db-wal"):
+        with pytest.raises(ParameterError, match=r"memory\.jsonl"):
+            memory.export(tmp_path / name)
+    assert memory.export(tmp_path / "memory.jsonl") == 1
+    assert [one.text for one in memory.list()] == ["tea"]

@@ -74,9 +74,9 @@ def test_a_correction_of_what_is_forgotten_meanwhile_is_refused(
     memory.add("tea", id="e")
     append = memory._shared.store.append_superseding
 
-    def after_forgetting(entry: Any) -> Any:
+    def after_forgetting(*entry: Any) -> Any:
         memory.forget("e")
-        return append(entry)
+        return append(*entry)
 
     monkeypatch.setattr(memory._shared.store, "append_superseding", after_forgetting)
     with pytest.raises(EditConflict, match="it was forgotten"):
@@ -140,3 +140,15 @@ def test_as_of_before_the_correction_the_old_text_is_known(memory: Memory, clock
     memory.update("e", "I live in Lisbon")
     assert [hit.text for hit in memory.search("live", as_of=before)] == ["I live in Porto"]
     assert [hit.text for hit in memory.search("live", as_of=clock.now())] == ["I live in Lisbon"]
+
+
+def test_a_correction_of_an_echo_is_still_an_echo(memory: Memory) -> None:
+    memory.add("The tea is in the blue tin.")
+    echo = memory.add(str(memory.context("tea")), role="assistant").id
+    assert memory.update(echo, metadata={"seen": True}).origin == "echo"
+
+
+def test_a_correction_moves_no_memory_from_one_agent_to_another(memory: Memory) -> None:
+    id = memory.add("tea at four", user_id="alice", agent_id="tutor").id
+    newer = memory.update(id, user_id="alice", metadata={"agent_id": "coach", "topic": "tea"})
+    assert newer.metadata == {"agent_id": "tutor", "topic": "tea"}

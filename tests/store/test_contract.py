@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 
 from mnemic.errors import IdConflict, StoreClosed
 from mnemic.model import ECHO, Episode, new_id
-from mnemic.store.contract import Appended, Change, Removal, Store, iterate
+from mnemic.store.contract import Appended, Change, Removal, Store, VectorsBy, iterate
 
 from .conftest import Opener
 from .world import START, entry, log_of, minute, texts, vector
@@ -218,6 +218,30 @@ def test_what_is_gone_or_already_superseded_is_not_superseded_and_nothing_is_wri
     assert store.append_superseding(entry("other", supersedes="gone")) is None
     assert store.append_superseding(entry("other", supersedes="x", scope="another")) is None
     assert (log_of(store), store.scopes()) == (before, {"a": 2})
+
+
+def test_all_superseding_finds_every_correction_where_an_import_brought_several(store: Store) -> None:
+    store.append(
+        [entry("old", id="x"), entry("one", supersedes="x"), entry("two", supersedes="x"), entry("far", id="z")]
+    )
+    store.append([entry("elsewhere", supersedes="x", scope="b")])
+    assert texts(store.all_superseding("a", ["z", "x"])) == ["one", "two"]
+    assert store.all_superseding("a", []) == []
+
+
+def test_the_first_to_write_vectors_decides_whose_they_are_and_anothers_are_refused_whole(store: Store) -> None:
+    mine, another = VectorsBy("mine", 4), VectorsBy("another", 4)
+    store.append([entry("one", id="x")], mine)
+    assert (store.meta("embedder"), store.meta("dim")) == ("mine", "4")
+    for refused in (another, VectorsBy("mine", 8)):
+        with pytest.raises(EmbedderMismatch, match="reindex"):
+            store.append([entry("two")], refused)
+        with pytest.raises(EmbedderMismatch):
+            store.append_superseding(entry("two", supersedes="x"), refused)
+        with pytest.raises(EmbedderMismatch):
+            store.put_vectors([(1, bytes(8))], refused)
+    assert texts(store.scan("a")) == ["one"]
+    store.append([entry("two")], mine)
 
 
 def test_of_many_threads_that_supersede_the_same_episode_exactly_one_wins(store: Store) -> None:

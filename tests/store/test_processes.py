@@ -2,6 +2,8 @@
 
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -169,22 +171,23 @@ class Gate:
     """Holds the store's commits up until it is opened, so that what is written meanwhile shares one commit."""
 
     def __init__(self, store: SqliteStore) -> None:
-        self.store, self.database = store, store._database
+        self.writes = store._database._writes
         self.pool = ThreadPoolExecutor(12)
-        self.database._committing.acquire()
-        self.first = self.pool.submit(store.append, [entry("first")])
-        self._until(lambda: self.database._has_leader and not self.database._queue)
+        self.opened = threading.Event()
+        store.append([entry("first")])
+        self.first = self.pool.submit(store._database.write, lambda connection: self.opened.wait())
+        self._until(lambda: self.writes.lock.locked() and not self.writes.waiting)
 
     def write(self, *writes: Callable[[], object]) -> list[Future]:
         """Queue these in this order."""
         futures = []
-        for n, write in enumerate(writes, start=len(self.database._queue) + 1):
+        for n, write in enumerate(writes, start=len(self.writes.waiting) + 1):
             futures.append(self.pool.submit(write))
-            self._until(lambda n=n: len(self.database._queue) == n)
+            self._until(lambda n=n: len(self.writes.waiting) == n)
         return futures
 
     def open(self) -> None:
-        self.database._committing.release()
+        self.opened.set()
         self.first.result()
         self.pool.shutdown()
 
@@ -264,7 +267,7 @@ def test_a_write_interrupted_while_it_waits_is_not_written_and_holds_nobody_up(s
     assert main is not None
 
     def when_it_waits() -> None:
-        Gate._until(lambda: len(gate.database._queue) == 1)
+        Gate._until(lambda: len(gate.writes.waiting) == 1)
         while (
             not was_interrupted.is_set()
         ):  # Python misses a signal that comes just before it begins to wait for a lock
@@ -296,44 +299,71 @@ class Interrupting(list):
 
 def test_a_write_interrupted_while_it_queues_is_not_written_and_holds_nobody_up(store: SqliteStore) -> None:
     store.append([entry("before")])
-    store._database._queue = Interrupting()
+    store._database._writes.waiting = Interrupting()
     with pytest.raises(Stop):
         store.append([entry("interrupted")])
-    assert (store._database._queue, store._database._has_leader) == ([], False)
-    store._database._queue = []
+    assert store._database._writes.waiting == []
+    store._database._writes.waiting = []
     store.append([entry("after")])
     assert texts(store.scan("a")) == ["before", "after"]
 
 
-class InterruptingLock:
-    """A lock at which whoever comes first is interrupted."""
+INTERRUPTED_AT_RANDOM = """
+import random, signal, sys, threading, time
+from mnemic import Memory
 
-    def __init__(self, lock: threading.Lock) -> None:
-        self.lock, self.visits = lock, 0
+class Interrupt(KeyboardInterrupt): pass
+is_armed = True
+def interrupt(*_):
+    if is_armed: raise Interrupt
+signal.signal(signal.SIGALRM, interrupt)
+random.seed(int(sys.argv[1]))
+memory = Memory.open(sys.argv[2], embedder="hashing", durability="normal")
+write = memory._shared.store._database.write
+done, acknowledged, stop = 0, [], threading.Event()
 
-    def __enter__(self) -> None:
-        self.visits += 1
-        if self.visits == 1:
-            raise Stop
-        self.lock.acquire()
+def follow(me):
+    n = 0
+    while not stop.is_set():
+        name = f"follower {me} {n}"
+        assert write(lambda connection: connection.execute("INSERT INTO meta VALUES (?, '')", (name,)) and name) == name
+        acknowledged.append(name)
+        n += 1
 
-    def __exit__(self, *_: object) -> None:
-        self.lock.release()
+followers = [threading.Thread(target=follow, args=(me,)) for me in range(int(sys.argv[3]))]
+for follower in followers: follower.start()
+until = time.monotonic() + 2.0
+while time.monotonic() < until:
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(2e-5, 2e-3))
+            name = f"main {done}"
+            write(lambda connection: connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (name,)))
+            done += 1
+            acknowledged.append(name)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except Interrupt:
+        pass
+is_armed = False
+signal.setitimer(signal.ITIMER_REAL, 0)
+stop.set()
+for follower in followers: follower.join(20)
+assert not any(follower.is_alive() for follower in followers), "a follower hangs"
+memory.add("and it still writes")
+lost = [name for name in acknowledged if memory._shared.store.meta(name) is None]
+assert not lost, lost[:3]
+memory.close()
+"""
 
 
-def test_a_leader_interrupted_before_it_writes_leaves_the_others_of_its_group_to_write_for_themselves(
-    store: SqliteStore,
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
+@pytest.mark.parametrize("followers", [0, 3])
+def test_a_writer_that_is_interrupted_at_any_moment_loses_nothing_acknowledged_and_hangs_nobody(
+    tmp_path: Path, followers: int
 ) -> None:
-    gate = Gate(store)
-    interrupted, one = gate.write(lambda: store.append([entry("interrupted")]), lambda: store.append([entry("one")]))
-    committing = gate.database._committing
-    gate.database._committing = InterruptingLock(committing)  # for whoever leads next
-    committing.release()
-    gate.first.result()
-    gate.pool.shutdown()
-    gate.database._committing = committing
-    assert isinstance(interrupted.exception(), Stop)
-    assert (one.result(), texts(store.scan("a"))) == (Appended((2,), (True,)), ["first", "one"])
+    command = [sys.executable, "-c", INTERRUPTED_AT_RANDOM, str(followers), str(tmp_path / "memory.db"), str(followers)]
+    subprocess.run(command, check=True, timeout=60)
 
 
 def test_writes_that_wait_when_the_store_is_closed_are_refused_and_none_hangs(store: SqliteStore) -> None:
@@ -341,7 +371,7 @@ def test_writes_that_wait_when_the_store_is_closed_are_refused_and_none_hangs(st
     futures = gate.write(*[lambda: store.append([entry("late")])] * 3)
     closing = threading.Thread(target=store.close)
     closing.start()
-    gate.database._committing.release()
+    gate.opened.set()
     closing.join()
     outcomes = {type(future.exception()) for future in [gate.first, *futures]}
     gate.pool.shutdown()

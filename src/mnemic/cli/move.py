@@ -84,6 +84,7 @@ def export(
     """
     from mnemic.cli import render
     from mnemic.errors import ParameterError
+    from mnemic.memory.transfer import check_target
 
     with open_to_read(db, scope) as memory:
         total = sum(memory.scopes().values())
@@ -95,6 +96,7 @@ def export(
         path = Path(file)
         if path.exists() and not force:
             raise ParameterError(f"{path} is there already. Give another name, or --force to replace it.")
+        check_target(memory._shared, path)
         draft = path.with_name(path.name + ".part")  # a file of that name is always a whole export
         try:
             with draft.open("w", encoding="utf-8") as out, _Counted(out, total) as counted:

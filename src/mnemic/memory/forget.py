@@ -80,18 +80,12 @@ class Receipt:
 def with_versions(shared: Shared, scope: str, episodes: Iterable[Episode]) -> list[Episode]:
     """The episodes and every earlier and later version of them: forgetting one text must not bring back another."""
     found = {episode.id: episode for episode in episodes}
-    for episode in list(found.values()):
-        earlier = episode
-        while earlier.supersedes and earlier.supersedes not in found:
-            before = shared.store.get(scope, [earlier.supersedes])
-            if not before:
-                break
-            earlier = found.setdefault(before[0].id, before[0])
-        later: Episode | None = episode
-        while later is not None and (later := shared.store.superseding(scope, later.id)) is not None:
-            if later.id in found:
-                break
-            found[later.id] = later
+    new = list(found.values())
+    while new:
+        earlier = [one.supersedes for one in new if one.supersedes and one.supersedes not in found]
+        near = shared.store.get(scope, earlier) + shared.store.all_superseding(scope, [one.id for one in new])
+        new = [one for one in {one.id: one for one in near}.values() if one.id not in found]
+        found |= {one.id: one for one in new}
     return sorted(found.values(), key=lambda one: one.seq)
 
 

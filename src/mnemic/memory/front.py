@@ -35,13 +35,14 @@ from mnemic.memory.choose import is_storable, selector
 from mnemic.memory.forget import Receipt
 from mnemic.memory.intake import Draft, Message, Time, checked_json, checked_text, drafts_from
 from mnemic.memory.reindex import reindex
-from mnemic.memory.remember import Added, entry_of, episode_from, remember
+from mnemic.memory.remember import Added, correct, episode_from, remember
 from mnemic.memory.results import Context, Version
 from mnemic.memory.shared import Shared, store_path
 from mnemic.memory.transfer import Imported
 from mnemic.model import ECHO, Cue, Episode, Hit, Recall, join_scope, new_id
 from mnemic.models.embedder import Embedder
 from mnemic.models.resolve import open_embedder
+from mnemic.ops.echo import Echo
 from mnemic.ops.pack import pack
 from mnemic.store.sqlite import SqliteStore
 from mnemic.systems import runner
@@ -215,12 +216,12 @@ class Memory:
             session=old.session,
             occurred_at=old.occurred_at if occurred_at is None else parse_time(occurred_at),
             id=new_id(),
-            metadata=old.metadata if metadata is None else checked_json(metadata, "metadata"),
+            metadata=old.metadata if metadata is None else _with_agent(old, checked_json(metadata, "metadata")),
             parts=old.parts,
         )
-        episode = episode_from(draft, scope, self._shared.clock.now(), supersedes=id)
-        self._shared.must_write()
-        appended = self._shared.store.append_superseding(entry_of(self._shared, episode, is_client_id=False))
+        echo = Echo(old.echo_of, "correction") if old.origin == ECHO else None  # what only repeated still does
+        episode = episode_from(draft, scope, self._shared.clock.now(), echo, supersedes=id)
+        appended = correct(self._shared, episode)
         if appended is None:
             current = self._shared.store.superseding(scope, id)
             now = f"it is now {current.id!r}" if current else "it was forgotten"
@@ -252,9 +253,10 @@ class Memory:
     ) -> Recall:
         """The memories that answer `query`, best first, each with its score in [0, 1], its reasons and its sources.
 
-        since, until: a window on when things happened; a date as `until` means its whole day. as_of: only what was recorded
-        by then, ranked as it would have been. asked_at: what "yesterday" in the query is relative to. filters: metadata and
-        own fields, in either common dialect (see `mnemic.filters`). include_children also searches the scopes below.
+        since, until: a window on when things happened; a date as `until` means its whole day. as_of: only what was
+        recorded by then, ranked as it would have been. asked_at: what "yesterday" in the query is relative to; `as_of` where
+        that is given. filters: metadata and own fields, in either common dialect (see `mnemic.filters`). include_children also
+        searches the scopes below.
         top_k is limit. Raises ParameterError, InvalidFilter, InvalidTime and InvalidScope.
         """
         cue = self._cue(
@@ -344,8 +346,9 @@ class Memory:
         app_id: str | None = None,
     ) -> Episodes:
         """Episodes of this scope in the order of the log, a page at a time: pass the last one's `seq` as `after` for the next."""
-        if limit < 1:
-            raise ParameterError(f"limit={limit}: give at least 1.")
+        for name, number, least in (("limit", limit, 1), ("after", after, 0)):
+            if isinstance(number, bool) or not isinstance(number, int) or not least <= number < 2**62:
+                raise ParameterError(f"{name}={number!r}: give a whole number of at least {least}.")
         place = resolve(self._scope, user_id, agent_id, run_id, app_id, filters)
         keep = selector(None, session or place.session, since, until, place.filters)
         found: Episodes = []
@@ -416,6 +419,8 @@ class Memory:
         nothing is chosen.
         """
         place = resolve(self._scope, user_id, agent_id, run_id, app_id, filters)
+        if id is not None and (not isinstance(id, Iterable) or not all(isinstance(one, str) for one in id)):
+            raise ParameterError(f"An id is text; {id!r} was given. Give one id or a list of them.")
         ids = None if id is None else {id} if isinstance(id, str) else set(id)
         session = session or place.session
         criteria = (ids is not None, session, place.filters, since, until)
@@ -561,8 +566,7 @@ class Memory:
     def export(self, path: str | Path | TextIO, *, include_children: bool = True) -> int:
         """Write this scope, and those below it, as JSON Lines; how many episodes it wrote. `import_` reads it back."""
         if isinstance(path, str | Path):
-            with Path(path).open("w", encoding="utf-8") as out:
-                return transfer.export(self._shared, self._scope, out, include_children=include_children)
+            return transfer.export_file(self._shared, self._scope, Path(path), include_children=include_children)
         return transfer.export(self._shared, self._scope, path, include_children=include_children)
 
     @staticmethod
@@ -625,10 +629,12 @@ class Memory:
         place = resolve(self._scope, *ids, filters)
         if place.filters:
             compile_filter(place.filters)
+        known = self._shared.clock.now() if as_of is None else parse_time(as_of, end_of_day=True)
         return Cue(
             text=query,
             scope=place.scope,
-            asked_at=self._shared.clock.now() if asked_at is None else parse_time(asked_at),
+            # a question about an earlier time was asked then, unless the caller says otherwise
+            asked_at=known if asked_at is None else parse_time(asked_at),
             limit=limit,
             include_children=include_children,
             session=session or place.session,
@@ -638,3 +644,9 @@ class Memory:
             filters=place.filters,
             threshold=threshold,
         )
+
+
+def _with_agent(old: Episode, metadata: dict[str, Any]) -> dict[str, Any]:
+    """New metadata, with the agent that the episode belongs to: a correction moves no memory from one agent to another."""
+    kept = {"agent_id": old.metadata["agent_id"]} if "agent_id" in old.metadata else {}
+    return {**{name: value for name, value in metadata.items() if name != "agent_id" or not kept}, **kept}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from mnemic.models.embedder import CachedEmbedder, Embedder
 from mnemic.progress import track
+from mnemic.store.contract import VectorsBy
 from mnemic.store.sqlite import SqliteStore
 from mnemic.text.terms import as_said
 
@@ -33,5 +34,6 @@ def reindex(store: SqliteStore, embedder: Embedder, *, show_progress: bool = Fal
 def _embedded(store: SqliteStore, embedder: CachedEmbedder) -> Iterator[int]:
     while batch := store.without_vector(_BATCH):
         vectors = embedder.embed([as_said(actor, text) for _, actor, text in batch]).astype("<f2")
-        store.put_vectors([(seq, vector.tobytes()) for (seq, _, _), vector in zip(batch, vectors, strict=True)])
+        written = [(seq, vector.tobytes()) for (seq, _, _), vector in zip(batch, vectors, strict=True)]
+        store.put_vectors(written, VectorsBy(embedder.id, vectors.shape[1]))
         yield from (seq for seq, _, _ in batch)

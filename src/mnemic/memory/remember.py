@@ -12,7 +12,7 @@ from mnemic.memory.shared import Shared
 from mnemic.model import ECHO, OBSERVED, Episode, Origin, is_within
 from mnemic.ops.echo import Echo, RecalledTexts, echo_by_lineage
 from mnemic.ops.repeats import content_hash
-from mnemic.store.contract import Entry
+from mnemic.store.contract import Appended, Entry
 from mnemic.text.terms import as_said, terms
 
 
@@ -93,7 +93,7 @@ def remember(shared: Shared, scope: str, drafts: Sequence[Draft], *, show_progre
         episode = episode_from(draft, scope, now, echo)
         vector = None if rows is None else rows[place * width : (place + 1) * width]
         entries.append(Entry(episode, " ".join(words), content_hash(draft.text), vector, draft.is_client_id))
-    appended = shared.store.append(entries)
+    appended = shared.store.append(entries, shared.made_by(vectors))
     return _added(shared, entries, appended.seqs, appended.is_new)
 
 
@@ -119,12 +119,14 @@ def episode_from(
     )
 
 
-def entry_of(shared: Shared, episode: Episode, *, is_client_id: bool) -> Entry:
-    """One episode with what the indexes need."""
+def correct(shared: Shared, episode: Episode) -> Appended | None:
+    """Append an episode that supersedes another; None, and nothing written, when that is gone or already superseded."""
+    shared.must_write()
     said = as_said(episode.actor, episode.text)
     vectors = shared.vectors_of([said])
     vector = None if vectors is None else vectors[0].tobytes()
-    return Entry(episode, " ".join(terms(said)), content_hash(episode.text), vector, is_client_id)
+    entry = Entry(episode, " ".join(terms(said)), content_hash(episode.text), vector)
+    return shared.store.append_superseding(entry, shared.made_by(vectors))
 
 
 def _echo(shared: Shared, scope: str, draft: Draft, words: list[str], recalled: RecalledTexts) -> Echo | None:

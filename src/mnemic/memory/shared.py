@@ -20,6 +20,7 @@ from mnemic.model import Episode, new_id
 from mnemic.models.embedder import CachedEmbedder, Embedder
 from mnemic.models.resolve import open_embedder
 from mnemic.ops.echo import Marks, RecalledTexts
+from mnemic.store.contract import VectorsBy
 from mnemic.store.sqlite import SqliteStore
 from mnemic.systems.contract import MemorySystem
 from mnemic.systems.registry import create
@@ -84,10 +85,7 @@ class Shared:
             return self._library
 
     def vectors_of(self, texts: Sequence[str], *, show_progress: bool = False) -> NDArray[np.float16] | None:
-        """float16 [n, dim] vectors of the texts, the embedder written down as this store's; None when it cannot be reached.
-
-        Warns in the latter case. Raises EmbedderMismatch when another process has meanwhile given this store another embedder.
-        """
+        """float16 [n, dim] vectors of the texts; None, with a warning, when the embedder cannot be reached."""
         try:
             vectors = self.embedder.embed_many(texts, show_progress) if len(texts) > 1 else self.embedder.embed(texts)
         except EmbedderUnavailable:
@@ -98,7 +96,6 @@ class Shared:
                 stacklevel=4,
             )
             return None
-        self._claim_embedder(vectors.shape[1])
         return vectors.astype("<f2")
 
     def query_vector(self, text: str) -> NDArray[np.float32] | None:
@@ -117,17 +114,9 @@ class Shared:
             return None
         return vector if bool(vector.any()) else None
 
-    def _claim_embedder(self, dim: int) -> None:
-        # asked each time: another process may have reindexed the store since
-        owner = self.store.meta("embedder") or self.store.claim_meta("embedder", self.embedder.id)
-        if owner != self.embedder.id:
-            raise self._mismatch(owner)
-        known = int(self.store.meta("dim") or self.store.claim_meta("dim", str(dim)))
-        if known != dim:
-            raise EmbedderMismatch(
-                f"{self.store.path or 'The store'} holds {known}-dimensional vectors of {owner}, which now gave {dim}. "
-                "Nothing was written. Open the store with the embedder that made it, or run `mnemic reindex --embedder NAME`."
-            )
+    def made_by(self, vectors: NDArray[np.float16] | None) -> VectorsBy | None:
+        """Whose vectors these are, for the store to check when it writes them."""
+        return None if vectors is None else VectorsBy(self.embedder.id, vectors.shape[1])
 
     def _mismatch(self, owner: str) -> EmbedderMismatch:
         return EmbedderMismatch(

@@ -8,13 +8,14 @@ it was. What cannot be read is reported with its place and does not stop the res
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from mnemic._version import __version__
-from mnemic.errors import IdConflict, InvalidEpisode, InvalidInput, InvalidScope
+from mnemic.errors import IdConflict, InvalidEpisode, InvalidInput, InvalidScope, ParameterError
 from mnemic.formats.message import Message, Problem
 from mnemic.formats.registry import read
 from mnemic.memory.intake import checked_json, checked_text
@@ -72,6 +73,26 @@ def import_file(
     return done
 
 
+def check_target(shared: Shared, path: Path) -> None:
+    """Refuse to export onto the store itself. Raises ParameterError."""
+    own = shared.store.path
+    if own is not None and path.name.startswith(own.name) and path.absolute().parent.resolve() == own.parent.resolve():
+        raise ParameterError(f"{path} is a file of the memory itself. Export to another name, such as memory.jsonl.")
+
+
+def export_file(shared: Shared, scope: str, path: Path, *, include_children: bool = True) -> int:
+    """`export` into a file, which is there whole or not at all. Raises ParameterError for a file of the store itself."""
+    check_target(shared, path)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("w", encoding="utf-8") as out:
+            written = export(shared, scope, out, include_children=include_children)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return written
+
+
 def export(shared: Shared, scope: str, out: TextIO, *, include_children: bool = True) -> int:
     """Write a scope as JSON Lines: a header, then one episode a line; how many there were.
 
@@ -111,6 +132,7 @@ def _append(shared: Shared, scope: str, messages: list[Message], done: Imported)
     episodes = [known[id] for id in new]
     said = [as_said(episode.actor, episode.text) for episode in episodes]
     vectors = shared.vectors_of(said)
+    by = shared.made_by(vectors)
     entries = [
         Entry(
             episode,
@@ -122,11 +144,11 @@ def _append(shared: Shared, scope: str, messages: list[Message], done: Imported)
         for place, episode in enumerate(episodes)
     ]
     try:
-        appended = shared.store.append(entries)
+        appended = shared.store.append(entries, by)
     except IdConflict:  # another process imported the same file with other content meanwhile: one by one, then
         for entry in entries:
             try:
-                _count(done, scope, shared.store.append([entry]).is_new)
+                _count(done, scope, shared.store.append([entry], by).is_new)
             except IdConflict as error:
                 done.problems.append(Problem(new[entry.episode.id].location, str(error)))
         return

@@ -37,6 +37,13 @@ class Entry:
     is_client_id: bool = False  # the id came from the caller, so it may have been seen before
 
 
+class VectorsBy(NamedTuple):
+    """Who made vectors that are to be written."""
+
+    embedder: str  # its identity
+    dim: int
+
+
 @dataclass(frozen=True, slots=True)
 class Appended:
     """Where the entries of one `append` stand in the log, in the order given."""
@@ -166,10 +173,11 @@ class Store(Protocol):
         """What systems made of the log."""
         ...
 
-    def append(self, entries: Sequence[Entry]) -> Appended:
+    def append(self, entries: Sequence[Entry], vectors_by: VectorsBy | None = None) -> Appended:
         """Append a batch atomically and durably.
 
-        Raises IdConflict, StoreBusy, StoreFull, StoreReadOnly; in each case nothing of the batch was written.
+        vectors_by: checked in the same transaction against whose vectors the store holds; the first to write decides.
+        Raises IdConflict, EmbedderMismatch, StoreBusy, StoreFull, StoreReadOnly; in each case nothing of the batch was written.
         """
         ...
 
@@ -190,14 +198,18 @@ class Store(Protocol):
         ...
 
     def superseding(self, scope: str, id: str) -> Episode | None:
-        """The episode that supersedes the one of that id, if any."""
+        """The episode that supersedes the one of that id, if any; the newest where there are several."""
+        ...
+
+    def all_superseding(self, scope: str, ids: Sequence[str]) -> list[Episode]:
+        """Every episode that supersedes one of these, in log order."""
         ...
 
     def echoes_of(self, scope: str, ids: Sequence[str]) -> list[Episode]:
         """The scope's episodes that only repeat one of these, in log order."""
         ...
 
-    def append_superseding(self, entry: Entry) -> Appended | None:
+    def append_superseding(self, entry: Entry, vectors_by: VectorsBy | None = None) -> Appended | None:
         """Append an episode that supersedes another; None, and nothing written, when that is gone or already superseded."""
         ...
 
@@ -249,8 +261,8 @@ class Store(Protocol):
         """(seq, actor, text) of episodes that wait for their embedding, in log order."""
         ...
 
-    def put_vectors(self, vectors: Sequence[tuple[int, bytes]]) -> None:
-        """Set the vectors of episodes by position, in one transaction."""
+    def put_vectors(self, vectors: Sequence[tuple[int, bytes]], vectors_by: VectorsBy | None = None) -> None:
+        """Set the vectors of episodes by position, in one transaction. Raises EmbedderMismatch as `append` does."""
         ...
 
     def clear_vectors(self, meta: Mapping[str, str]) -> None:

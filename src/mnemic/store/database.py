@@ -1,12 +1,10 @@
-"""One SQLite file: its connections, its write queue with group commit, and its errors in our words.
+"""One SQLite file: its connections, to write and to read, and its errors in our words.
 
-Writes: a caller queues its job. Where nobody leads, it leads: it takes the whole queue, runs every job in one
-transaction, commits once, wakes those whose jobs are done, and passes the lead to the first who queued meanwhile. A
-lone writer pays for no thread switch, and many writers share one disk flush. A job that is refused takes nothing with
-it: the others run again without it. So a job must do nothing but what the transaction undoes.
+Writes go through one connection and share commits (`group_commit.py`). Reads: one read-only connection for each thread,
+never inside a transaction for longer than one call. In WAL mode readers and the writer do not wait for one another. A store
+in memory has one connection, guarded by one lock.
 
-Reads: one read-only connection for each thread, never inside a transaction for longer than one call. In WAL mode readers
-and the writer do not wait for one another. A store in memory has one connection, guarded by one lock.
+A process that forks should do so while no other thread uses a store; the child then opens connections of its own.
 """
 
 from __future__ import annotations
@@ -16,10 +14,10 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from mnemic.clock import Clock
 from mnemic.errors import (
@@ -33,28 +31,11 @@ from mnemic.errors import (
     StoreTooNew,
 )
 from mnemic.store import schema
+from mnemic.store.group_commit import GroupCommit, Job
 from mnemic.store.residue import RawFile
 
 T = TypeVar("T")
-Job = Callable[[sqlite3.Connection], T]
 Durability = Literal["full", "normal"]
-MAX_GROUP = 512  # jobs in one commit: bounds how long the first of them waits
-GATHER_S = 0.001  # how long a leader waits for as many jobs as shared the last commit; a lone writer never waits
-
-
-class _Ticket:
-    """A queued write and its outcome."""
-
-    __slots__ = ("error", "is_done", "job", "leads", "result", "turn")
-
-    def __init__(self, job: Job[Any]) -> None:
-        self.job = job
-        self.turn = threading.Lock()  # released when the job is done, or when it is this one's turn to lead
-        self.turn.acquire()
-        self.is_done = False
-        self.leads = False
-        self.result: Any = None
-        self.error: BaseException | None = None
 
 
 class _Reader:
@@ -102,13 +83,8 @@ class Database:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._queue: list[_Ticket] = []
-        self._mutex = threading.Lock()  # guards the queue and who leads it
-        self._has_leader = False
-        self._last_group = 1
-        self._is_committing = False  # between the order to commit and its failure, if it fails
-        self._committing = threading.Lock()  # held while the writing connection is in use
         self._shared = threading.RLock()  # guards the one connection of a store in memory
+        self._writes = GroupCommit(self._own_writer, self._shared, lambda error: translated(error, self.path))
         self._local = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._opening = threading.Lock()  # guards the set of readers
@@ -128,7 +104,7 @@ class Database:
                 reader.connection.close()
             _INHERITED.append(reader.connection)
         if self._writer is not None and self.path is not None:
-            if not self._committing.locked():
+            if not self._writes.lock.locked():
                 self._writer.close()
             _INHERITED.append(self._writer)
             self._writer = None
@@ -279,126 +255,7 @@ class Database:
         self._check_open()
         if self.read_only:
             raise StoreReadOnly(f"{self.path} was opened read-only. Open it without read_only=True to write.")
-        ticket = _Ticket(job)
-        try:
-            with self._mutex:
-                ticket.leads, self._has_leader = not self._has_leader, True
-                self._queue.append(ticket)
-            if not ticket.leads:
-                ticket.turn.acquire()
-            if not ticket.is_done:  # nobody leads, or the last leader passed the lead to us
-                self._lead()
-        except BaseException:  # interrupted: nobody may wait for us any more
-            self._abandon(ticket)
-            raise
-        if ticket.error is not None:
-            raise ticket.error
-        result: T = ticket.result
-        return result
-
-    def _lead(self) -> None:
-        """Commit what is queued, our own job among it, and pass the lead on to whoever queued meanwhile."""
-        tickets: list[_Ticket] = []
-        self._is_committing = False
-        try:
-            if self._last_group > 1:
-                self._gather()
-            with self._mutex:
-                tickets = self._queue[:MAX_GROUP]
-                del self._queue[: len(tickets)]
-                self._last_group = len(tickets)
-            with self._committing, self._shared:
-                self._commit(tickets)
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                tickets = self._without_interrupted(tickets)
-                raise
-            shown = translated(error, self.path) if isinstance(error, sqlite3.Error) else error
-            for ticket in tickets:
-                ticket.error = ticket.error or shown
-        finally:
-            with self._mutex:
-                for ticket in tickets:
-                    ticket.is_done, ticket.leads = True, False
-                    ticket.turn.release()
-                if tickets:
-                    self._pass_lead()
-
-    def _without_interrupted(self, tickets: list[_Ticket]) -> list[_Ticket]:
-        """The leader was interrupted, the others of its group were not: what is not written, they write without it."""
-        if self._is_committing:
-            return tickets
-        with self._mutex:
-            self._queue[:0] = [ticket for ticket in tickets if not ticket.leads]
-        return [ticket for ticket in tickets if ticket.leads]
-
-    def _pass_lead(self) -> None:
-        """Whoever queued first leads now; called with the mutex held."""
-        self._has_leader = bool(self._queue)
-        if self._queue:
-            self._queue[0].leads = True
-            self._queue[0].turn.release()
-
-    def _abandon(self, ticket: _Ticket) -> None:
-        with self._mutex:
-            if ticket in self._queue:
-                self._queue.remove(ticket)
-            if ticket.leads and not ticket.is_done:
-                self._pass_lead()
-
-    def _gather(self) -> None:
-        """Let those who wrote a moment ago, and are about to write again, share the flush.
-
-        Yields instead of sleeping: waking a sleeping thread takes longer here than all the work of an append.
-        """
-        until = time.perf_counter() + GATHER_S
-        while len(self._queue) < self._last_group and time.perf_counter() < until:
-            time.sleep(0)
-
-    def _commit(self, tickets: list[_Ticket]) -> None:
-        """Run the jobs in one transaction; where one of several is refused, again, each in a savepoint of its own."""
-        connection = self._own_writer()
-        try:
-            if not self._run_together(connection, tickets):
-                self._run_apart(connection, tickets)
-        except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-                self._is_committing = False
-            elif isinstance(error, sqlite3.Error):  # SQLite has rolled it back already
-                self._is_committing = False
-            raise
-
-    def _run_together(self, connection: sqlite3.Connection, tickets: list[_Ticket]) -> bool:
-        connection.execute("BEGIN IMMEDIATE")
-        for ticket in tickets:
-            try:
-                ticket.result = ticket.job(connection)
-            except Exception as error:
-                if _is_of_the_store(error):
-                    raise
-                connection.execute("ROLLBACK")
-                if len(tickets) == 1:
-                    ticket.error = error
-                return len(tickets) == 1
-        self._is_committing = True
-        connection.execute("COMMIT")
-        return True
-
-    def _run_apart(self, connection: sqlite3.Connection, tickets: list[_Ticket]) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        for ticket in tickets:
-            connection.execute("SAVEPOINT job")
-            try:
-                ticket.result = ticket.job(connection)
-            except Exception as error:
-                if _is_of_the_store(error):
-                    raise
-                ticket.error = error
-                connection.execute("ROLLBACK TO job")
-            connection.execute("RELEASE job")
-        self._is_committing = True
-        connection.execute("COMMIT")
+        return self._writes.write(job)
 
     def _own_writer(self) -> sqlite3.Connection:
         self._check_open()
@@ -414,7 +271,7 @@ class Database:
         self._settle_after_fork()
         if self.path is None or self.read_only:
             return True
-        with self._committing, self._translated():
+        with self._writes.lock, self._translated():
             return self._checkpoint("TRUNCATE")
 
     def scrub(self) -> bool:
@@ -426,7 +283,7 @@ class Database:
         if self.path is None or self.read_only:
             return True
         assert self._raw is not None
-        with self._committing, self._translated():
+        with self._writes.lock, self._translated():
             if not self._checkpoint("TRUNCATE"):
                 return False
             pages = self._raw.dirty_pages()
@@ -466,7 +323,7 @@ class Database:
     def close(self) -> None:
         """Close every connection, once calls that are under way have ended; the last one to leave empties the WAL."""
         self._settle_after_fork()
-        with self._committing, self._shared:
+        with self._writes.lock, self._shared:
             if self._is_closed:
                 return
             self._is_closed = True
@@ -496,12 +353,6 @@ def _begins(connection: sqlite3.Connection) -> bool:
             return False
         raise
     return True
-
-
-def _is_of_the_store(error: Exception) -> bool:
-    """Whether the error ends the transaction for all, not only for the job in which it came up."""
-    of_the_job = sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError | sqlite3.InterfaceError
-    return isinstance(error, sqlite3.Error) and not isinstance(error, of_the_job)
 
 
 def translated(error: sqlite3.Error, path: Path | None) -> Exception:

@@ -80,7 +80,11 @@ class RawFile:
     def _descriptor(self) -> int:
         with _lock:
             if self._key not in _descriptors:
-                _descriptors[self._key] = os.open(self._path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+                binary = getattr(os, "O_BINARY", 0)
+                try:
+                    _descriptors[self._key] = os.open(self._path, os.O_RDWR | binary)
+                except PermissionError:  # enough to look for traces in a file that may only be read
+                    _descriptors[self._key] = os.open(self._path, os.O_RDONLY | binary)
             return _descriptors[self._key]
 
     def _page_size(self) -> int:

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 from mnemic.clock import Clock, SystemClock, to_microseconds
-from mnemic.errors import IdConflict, ParameterError
+from mnemic.errors import EmbedderMismatch, IdConflict, ParameterError
 from mnemic.model import Episode
-from mnemic.store.contract import Appended, Change, Changes, Entry, IndexRows, Removal
+from mnemic.store.contract import Appended, Change, Changes, Entry, IndexRows, Removal, VectorsBy
 from mnemic.store.database import Database
 from mnemic.store.rows import EPISODE_COLUMNS, INSERT_EPISODE, episode_from, episode_row, has_same_content
 from mnemic.store.sqlite_records import SqliteRecords, drop_by_sources, write_changes
@@ -66,7 +66,7 @@ class SqliteStore:
 
     # -- the log ------------------------------------------------------------------------------------------
 
-    def append(self, entries: Sequence[Entry]) -> Appended:
+    def append(self, entries: Sequence[Entry], vectors_by: VectorsBy | None = None) -> Appended:
         """Append a batch atomically and durably; see the contract."""
         if not entries:
             return Appended((), ())
@@ -75,6 +75,7 @@ class SqliteStore:
         has_client_ids = any(entry.is_client_id for entry in entries)
 
         def job(connection: sqlite3.Connection) -> Appended:
+            _check_vectors(connection, vectors_by)
             seq, scope_ids = _place(connection, paths)
             known = _known_ids(connection, entries, scope_ids) if has_client_ids else {}
             seqs, is_new, rows = [], [], []
@@ -157,6 +158,18 @@ class SqliteStore:
             ).fetchone()
         return episode_from(row) if row else None
 
+    def all_superseding(self, scope: str, ids: Sequence[str]) -> list[Episode]:
+        """Every episode that supersedes one of these, in log order."""
+        found: dict[int, Episode] = {}
+        with self._database.reading() as connection:
+            for chunk in _chunks(list(ids)):
+                rows = connection.execute(
+                    f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE s.path = ? AND e.supersedes IN ({_marks(chunk)})",
+                    (scope, *chunk),
+                )
+                found |= {row[0]: episode_from(row) for row in rows}
+        return [found[seq] for seq in sorted(found)]
+
     def echoes_of(self, scope: str, ids: Sequence[str]) -> list[Episode]:
         """The scope's episodes that only repeat one of these, in log order."""
         found: dict[int, Episode] = {}
@@ -170,10 +183,11 @@ class SqliteStore:
                 found |= {row[0]: episode_from(row) for row in rows}
         return [found[seq] for seq in sorted(found)]
 
-    def append_superseding(self, entry: Entry) -> Appended | None:
+    def append_superseding(self, entry: Entry, vectors_by: VectorsBy | None = None) -> Appended | None:
         """Append an episode that supersedes another, unless something already does; then None, and nothing is written."""
 
         def job(connection: sqlite3.Connection) -> Appended | None:
+            _check_vectors(connection, vectors_by)
             episode = entry.episode
             old = connection.execute(
                 "SELECT e.scope_id FROM episodes e JOIN scopes s USING (scope_id) WHERE s.path = ?1 AND e.id = ?2 AND NOT EXISTS "
@@ -319,10 +333,11 @@ class SqliteStore:
                 (limit,),
             ).fetchall()
 
-    def put_vectors(self, vectors: Sequence[tuple[int, bytes]]) -> None:
+    def put_vectors(self, vectors: Sequence[tuple[int, bytes]], vectors_by: VectorsBy | None = None) -> None:
         """Set the vectors of episodes by position, in one transaction."""
 
         def job(connection: sqlite3.Connection) -> None:
+            _check_vectors(connection, vectors_by)
             connection.executemany("UPDATE episodes SET vector = ?2 WHERE seq = ?1", vectors)
             _next_vectors_version(connection)
 
@@ -449,6 +464,22 @@ def _place(connection: sqlite3.Connection, paths: Iterable[str]) -> tuple[int, d
             scope_id = made.fetchone()[0]
         seq, scope_ids[path] = max(last or 0, removed or 0) + 1, scope_id
     return seq, scope_ids
+
+
+def _check_vectors(connection: sqlite3.Connection, by: VectorsBy | None) -> None:
+    """Write down whose vectors the store holds, or refuse another's: vectors of two embedders cannot be compared."""
+    if by is None:
+        return
+    embedder, dim = connection.execute(
+        "SELECT (SELECT value FROM meta WHERE key = 'embedder'), (SELECT value FROM meta WHERE key = 'dim')"
+    ).fetchone()
+    if embedder is None:
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", [("embedder", by.embedder), ("dim", str(by.dim))])
+    elif (embedder, dim) != (by.embedder, str(by.dim)):
+        raise EmbedderMismatch(
+            f"The store holds {dim}-dimensional vectors of {embedder} by now; {by.embedder} gave {by.dim}. Nothing was written. "
+            "Open it again with that embedder, or embed everything again: `mnemic reindex --embedder NAME`."
+        )
 
 
 def _insert(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:

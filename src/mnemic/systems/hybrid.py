@@ -131,7 +131,7 @@ class Hybrid(MemorySystem):
         chosen = best(np.asarray(partial), max(self.params.candidates, 4 * cue.limit), _in_sight(rows, allowed))
         signals = {name: values[chosen] for name, values in signals.items()}
         rows, base = rows[chosen], base[chosen]
-        signals["session"] = _session(index.sessions[rows], base)
+        signals["session"] = _session(index.scopes[rows], index.sessions[rows], base)
         signals["strength"] = _strength(index.hashes[rows] ^ index.actors[rows])
         total = sum((np.float32(weights[name]) * values for name, values in signals.items()), np.float32(0.0))
         scores = np.asarray(total) * (base > 0.0)
@@ -294,9 +294,9 @@ def _recency(occurred_at: NDArray[np.int64], now: int, half_life_days: float) ->
     return np.exp2(-days / half_life_days).astype(np.float32)
 
 
-def _session(sessions: NDArray[np.int32], base: Signal) -> Signal:
-    """[n] the best base score among the candidates of the same session; 0 for episodes without one."""
-    places, inverse = np.unique(sessions, return_inverse=True)
+def _session(scopes: NDArray[np.int64], sessions: NDArray[np.int32], base: Signal) -> Signal:
+    """[n] the best base score among the candidates of the same session of the same scope; 0 for those without one."""
+    places, inverse = np.unique(scopes << 32 | sessions, return_inverse=True)
     highest = np.zeros(len(places), np.float32)
     np.maximum.at(highest, inverse, base)
     return np.where(sessions >= 0, highest[inverse], np.float32(0.0))
