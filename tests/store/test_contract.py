@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from mnemic.errors import IdConflict, StoreClosed
+from mnemic.errors import EmbedderMismatch, IdConflict, StoreClosed
 from mnemic.model import ECHO, Episode, new_id
 from mnemic.store.contract import Appended, Change, Removal, Store, VectorsBy, iterate
 
