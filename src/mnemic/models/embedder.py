@@ -66,7 +66,7 @@ class Forgetful(Protocol):
         ...
 
 
-BULK = 512  # so many different texts in one call pass by the cache: they would only push out the rest
+BULK = 64  # so many different texts in one call pass by the cache: they would only push out the rest
 
 
 class CachedEmbedder:
