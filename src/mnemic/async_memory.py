@@ -428,7 +428,9 @@ class AsyncMemory:
         return await self._run(self._memory.stats)
 
     async def import_(self, path: str | Path, format: str | None = None, *, show_progress: bool = False) -> Imported:
-        """Read a past from a file or folder into this scope; see `mnemic.formats`. Importing it again changes nothing.
+        """Read a past from a file or folder into this scope; see `mnemic.formats`.
+
+        Importing it again changes nothing, but for bringing back what was forgotten of it.
 
         format: one of `mnemic.formats.registry.FORMATS`; without it, it is told from the content. What could not be read is in
         the result's `problems`, with file and line.

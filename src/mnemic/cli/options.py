@@ -120,7 +120,7 @@ def json_object(text: str | None, option: str) -> dict[str, Any] | None:
 
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ParameterError(f'{option} is not JSON ({error}). Write it as \'{{"topic": "tea"}}\'.') from None
     if not isinstance(value, dict):
         raise ParameterError(f'{option} is no JSON object. Write it as \'{{"topic": "tea"}}\'.')

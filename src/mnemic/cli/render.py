@@ -181,6 +181,7 @@ def in_words(hit: Hit, *, is_semantic: bool = True, most: int = 3) -> str:
         "context": "beside other matches",
         "session": "its session is about this",
         "speaker": "said by {}",
+        "names": "names what was asked about",
         "time": "happened {}",
         "recency": "recent",
         "strength": "said more than once",

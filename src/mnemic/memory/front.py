@@ -556,7 +556,9 @@ class Memory:
         }
 
     def import_(self, path: str | Path, format: str | None = None, *, show_progress: bool = False) -> Imported:
-        """Read a past from a file or folder into this scope; see `mnemic.formats`. Importing it again changes nothing.
+        """Read a past from a file or folder into this scope; see `mnemic.formats`.
+
+        Importing it again changes nothing, but for bringing back what was forgotten of it.
 
         format: one of `mnemic.formats.registry.FORMATS`; without it, it is told from the content. What could not be read is in
         the result's `problems`, with file and line.

@@ -41,11 +41,12 @@ Durability = Literal["full", "normal"]
 class _Reader:
     """A thread's own connection to read from; closed with the store, or when the thread has ended."""
 
-    __slots__ = ("__weakref__", "_pid", "connection", "using")
+    __slots__ = ("__weakref__", "_pid", "connection", "depth", "using")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.using = threading.RLock()  # held while a call reads: the store is not closed under it
+        self.depth = 0  # calls within calls
         self._pid = os.getpid()
 
     def __del__(self) -> None:
@@ -220,7 +221,15 @@ class Database:
             reader = self._reader()
             with reader.using:
                 self._check_open()
-                yield reader.connection
+                reader.depth += 1
+                try:
+                    if reader.depth == 1 and reader.connection.in_transaction:
+                        reader.connection.execute(
+                            "ROLLBACK"
+                        )  # an interrupted snapshot: it would show one state for ever
+                    yield reader.connection
+                finally:
+                    reader.depth -= 1
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:

@@ -1,0 +1,75 @@
+"""Each signal of the default system says what it measured, and moves the score by its weight."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mnemic import Memory
+from mnemic.clock import ManualClock
+from mnemic.model import Hit
+
+NOW = datetime(2024, 6, 15, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def memory():
+    with Memory.open(embedder="hashing", clock=ManualClock(NOW)) as memory:
+        yield memory
+
+
+def signals(hit: Hit) -> dict[str, float]:
+    return {reason.signal: reason.value for reason in hit.reasons}
+
+
+def by_text(memory: Memory, query: str) -> dict[str, dict[str, float]]:
+    return {hit.text: signals(hit) for hit in memory.search(query)}
+
+
+def test_names_is_the_share_of_the_cues_names_that_an_episode_mentions_or_is_said_by(memory: Memory) -> None:
+    memory.add([{"name": "Wilma", "content": "Porto is lovely"}, {"content": "Porto is far"}, {"content": "it rains"}])
+    found = by_text(memory, "What did Wilma say about Porto?")
+    assert [found[text].get("names", 0.0) for text in ("Porto is lovely", "Porto is far")] == [1.0, 0.5]
+
+
+def test_recency_halves_with_every_half_life(memory: Memory) -> None:
+    for day in ("2024-06-15T12:00:00", "2024-05-16T12:00:00"):
+        memory.add(f"tea on {day}", occurred_at=day)
+    found = by_text(memory, "tea")
+    assert found["tea on 2024-06-15T12:00:00"]["recency"] == pytest.approx(1.0)
+    assert found["tea on 2024-05-16T12:00:00"]["recency"] == pytest.approx(0.5)
+
+
+def test_speaker_is_who_the_cue_names(memory: Memory) -> None:
+    memory.add([{"name": "Mara Lindqvist", "content": "I like tea"}, {"name": "Tobias", "content": "I like tea too"}])
+    found = by_text(memory, "Does mara like tea?")
+    assert ("speaker" in found["I like tea"], "speaker" in found["I like tea too"]) == (True, False)
+
+
+def test_time_is_whether_it_happened_when_the_cue_says(memory: Memory) -> None:
+    memory.add("tea in the garden", occurred_at="2024-03-10")
+    memory.add("tea in the kitchen", occurred_at="2023-03-10")
+    found = by_text(memory, "tea in March 2024")
+    assert (found["tea in the garden"]["time"], "time" in found["tea in the kitchen"]) == (1.0, False)
+
+
+def test_context_lifts_what_stands_beside_the_words_that_were_asked(memory: Memory) -> None:
+    memory.add(["where is the telescope", "under the stairs", "good night"], session="a")
+    memory.add(["under the bridge", "good morning", "how are you"], session="b")
+    found = by_text(memory, "telescope under something")
+    assert found["under the stairs"]["context"] > found["under the bridge"].get("context", 0.0)
+
+
+def test_strength_grows_when_the_same_thing_is_said_again_by_the_same_person(memory: Memory) -> None:
+    memory.add(["I am allergic to hazelnuts", "Hazelnuts grow on trees", "i am allergic to hazelnuts!"])
+    first = memory.search("hazelnuts allergic")[0]
+    assert (signals(first)["strength"], len(first.duplicates)) == (0.5, 1)
+
+
+def test_what_was_forgotten_and_is_said_again_is_news(memory: Memory) -> None:
+    id = memory.add("The cat is called Otto").id
+    memory.search("cat")
+    memory.forget(id)
+    assert memory.add("The cat is called Otto").echoes == []
+    assert [hit.text for hit in memory.search("cat")] == ["The cat is called Otto"]
