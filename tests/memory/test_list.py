@@ -68,3 +68,9 @@ def test_get_all_shows_what_is_remembered_now_without_echoes_and_corrected_texts
     memory.update(first, "The dentist is on the 16th.")
     assert [one["memory"] for one in memory.get_all()["results"]] == ["The dentist is on the 16th."]
     assert len(memory.list()) == 3
+
+
+def test_get_all_shows_no_corrected_text_whose_correction_the_filter_hides(memory: Memory) -> None:
+    first = memory.add("The dentist is on the 14th.", metadata={"topic": "health"}).id
+    memory.update(first, "The dentist is on the 16th.", metadata={"topic": "done"})
+    assert memory.get_all(filters={"topic": "health"})["results"] == []

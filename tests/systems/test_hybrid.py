@@ -73,3 +73,9 @@ def test_what_was_forgotten_and_is_said_again_is_news(memory: Memory) -> None:
     memory.forget(id)
     assert memory.add("The cat is called Otto").echoes == []
     assert [hit.text for hit in memory.search("cat")] == ["The cat is called Otto"]
+
+
+def test_the_same_words_from_another_mouth_are_another_hit(memory: Memory) -> None:
+    said = "I am allergic to hazelnuts and only to hazelnuts"
+    memory.add([{"name": "Mara", "content": said}, {"name": "Tobias", "content": f"{said} too"}])
+    assert len(memory.search("who is allergic to hazelnuts")) == 2

@@ -365,15 +365,20 @@ class Memory:
 
         `{"results": [...]}`, without echoes and what was corrected since; `list` has those too.
         """
+        scope = resolve(
+            self._scope, *(ids.get(name) for name in ("user_id", "agent_id", "run_id", "app_id")), filters
+        ).scope
         results: Rows = []
-        superseded: set[str] = set()
         before = 0
         while len(results) < limit:
             page = self.list(limit=1000, after=before, newest_first=True, filters=filters, **ids)
-            for episode in page:
-                superseded |= {episode.supersedes} if episode.supersedes else set()
-                if episode.id not in superseded and episode.origin != ECHO:
-                    results.append(Hit(score=0.0, episode=episode).to_dict())
+            newer = self._shared.store.all_superseding(scope, [episode.id for episode in page])
+            superseded = {episode.supersedes for episode in newer}
+            results += [
+                Hit(score=0.0, episode=episode).to_dict()
+                for episode in page
+                if episode.id not in superseded and episode.origin != ECHO
+            ]
             if len(page) < 1000:
                 break
             before = page[-1].seq

@@ -184,7 +184,7 @@ class Hybrid(MemorySystem):
         while True:  # a few more than asked for, since the same thing said again takes no place of its own
             episodes |= view.episodes([row for row in rows[order[:reach]].tolist() if row not in episodes])
             shown = np.array([at for at in order[:reach] if int(rows[at]) in episodes], np.int64)
-            said = [frozenset(normalised(episodes[int(rows[at])].text).split()) for at in shown]
+            said = [_words_said(episodes[int(rows[at])]) for at in shown]
             # the same words from another mouth are another statement
             folded = fold_repeats((index.hashes[rows[shown]] ^ index.actors[rows[shown]]).tolist(), said, cue.limit)
             if len(folded) == cue.limit or reach >= len(order):
@@ -204,6 +204,11 @@ class Hybrid(MemorySystem):
                 )
             )
         return hits
+
+
+def _words_said(episode: Episode) -> frozenset[str]:
+    """The words, and whose they are: the same words from another mouth are another statement."""
+    return frozenset([*normalised(episode.text).split(), f"by {episode.actor}"])
 
 
 def _notes(episode: Episode, wanted: Collection[str], spans: Sequence[TimeSpan]) -> dict[str, str]:
