@@ -365,9 +365,8 @@ class Memory:
 
         `{"results": [...]}`, without echoes and what was corrected since; `list` has those too.
         """
-        scope = resolve(
-            self._scope, *(ids.get(name) for name in ("user_id", "agent_id", "run_id", "app_id")), filters
-        ).scope
+        user, agent, run, app = (ids.get(name) for name in ("user_id", "agent_id", "run_id", "app_id"))
+        scope = resolve(self._scope, user, agent, run, app, filters).scope
         results: Rows = []
         before = 0
         while len(results) < limit:
