@@ -30,7 +30,7 @@ from mnemic.errors import ParameterError
 from mnemic.index.scope_index import Mask, ScopeIndex
 from mnemic.index.vectors import best
 from mnemic.model import Cue, Episode, Hit
-from mnemic.ops.fuse import reasons
+from mnemic.ops.fuse import reasons, weighted_sum
 from mnemic.ops.repeats import fold_repeats
 from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.view import View
@@ -127,14 +127,14 @@ class Hybrid(MemorySystem):
             "time": _in_time(index.occurred_at[rows], spans),
             "recency": _recency(index.occurred_at[rows], to_microseconds(cue.asked_at), self.params.half_life_days),
         }
-        partial = sum((np.float32(weights[name]) * values for name, values in signals.items()), np.float32(0.0))
-        chosen = best(np.asarray(partial), max(self.params.candidates, 4 * cue.limit), _in_sight(rows, allowed))
+        partial = weighted_sum(signals, weights)
+        chosen = best(partial, max(self.params.candidates, 4 * cue.limit), _in_sight(rows, allowed))
         signals = {name: values[chosen] for name, values in signals.items()}
         rows, base = rows[chosen], base[chosen]
         signals["session"] = _session(index.scopes[rows], index.sessions[rows], base)
         signals["strength"] = _strength(index.hashes[rows] ^ index.actors[rows])
-        total = sum((np.float32(weights[name]) * values for name, values in signals.items()), np.float32(0.0))
-        scores = np.asarray(total) * (base > 0.0)
+        total = weighted_sum(signals, weights)
+        scores = total * (base > 0.0)
         return self._hits(cue, view, rows, scores, signals, wanted, spans)
 
     def _rows(
