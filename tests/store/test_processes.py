@@ -167,6 +167,21 @@ def test_eight_threads_append_together_and_everything_is_there_in_each_threads_o
     assert [[found[seq].text for seq in mine] for mine in seqs] == [[f"{me} {n}" for n in range(40)] for me in range(8)]
 
 
+def test_each_job_is_done_once_however_few_share_a_commit(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnemic.store.group_commit.MAX_GROUP", 1)
+    store._database.write(lambda connection: connection.execute("INSERT INTO meta VALUES ('n', '0')"))
+
+    def count(_: int) -> None:
+        for _ in range(30):
+            store._database.write(
+                lambda connection: connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'n'")
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(count, range(8)))
+    assert store.meta("n") == "240"
+
+
 class Gate:
     """Holds the store's commits up until it is opened, so that what is written meanwhile shares one commit."""
 

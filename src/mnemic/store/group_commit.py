@@ -111,6 +111,8 @@ class GroupCommit:
         tickets = self.waiting[:MAX_GROUP]
         del self.waiting[: len(tickets)]  # only a leader takes away from the front; others append behind
         if own not in tickets:
+            with contextlib.suppress(ValueError):  # behind those, or lost by an interrupted leader
+                self.waiting.remove(own)
             tickets.insert(0, own)
         self._last_group = len(tickets)
         group = _Group()
