@@ -199,3 +199,19 @@ def test_every_branch_of_a_memorys_versions_goes_with_it(memory: Memory, tmp_pat
     (tmp_path / "past.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     assert memory.import_(tmp_path / "past.jsonl").added == 4
     assert memory.forget("v2b").ids == ("v1", "v2a", "v2b", "v3")
+
+
+def test_a_correction_that_comes_while_its_memory_is_forgotten_goes_with_it(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.add("the code is 8264", id="v1")
+    remove, newer = memory._shared.store.remove, []
+
+    def after_a_correction(*arguments: Any, **named: Any) -> Any:
+        if not newer:
+            newer.append(memory.update("v1", "the code is 8265").id)
+        return remove(*arguments, **named)
+
+    monkeypatch.setattr(memory._shared.store, "remove", after_a_correction)
+    assert memory.forget("v1").ids == ("v1", newer[0])
+    assert memory.list() == []

@@ -160,7 +160,14 @@ def forget(shared: Shared, scope: str, episodes: Sequence[Episode], *, drop_scop
         removal = shared.store.remove(scope, seqs, at=at, drop_scope=drop_scope)
     shared.library.drop(scope_ids)
     shared.drop_traces(seqs)  # again, for what a search in another thread read before it was removed
-    return _receipt(scope, episodes, at, removal, is_scrubbed=scrub(shared))
+    receipt = _receipt(scope, episodes, at, removal, is_scrubbed=scrub(shared))
+    ids = [episode.id for episode in episodes]
+    late = shared.store.all_superseding(scope, ids) + shared.store.echoes_of(scope, ids)
+    if not late:
+        return receipt
+    # corrected or repeated by somebody between our looking and our removing
+    more = forget(shared, scope, with_versions(shared, scope, late), drop_scope=drop_scope)
+    return together(scope, [receipt, more], at, dry_run=False)
 
 
 def scrub(shared: Shared) -> bool:
