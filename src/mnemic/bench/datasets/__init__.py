@@ -1,0 +1,1 @@
+"""One loader for each dataset; `mnemic.bench.registry` lists them."""
