@@ -42,6 +42,7 @@ from mnemic.memory.intake import Message, Time
 from mnemic.memory.remember import Added
 from mnemic.memory.results import Context
 from mnemic.memory.transfer import Imported
+from mnemic.memory.why_not import WhyNot
 from mnemic.model import Episode, Recall
 from mnemic.text.tokens import TokenCounter, count_tokens
 

@@ -23,6 +23,7 @@ from mnemic.memory.intake import Message, Time
 from mnemic.memory.remember import Added
 from mnemic.memory.results import Context
 from mnemic.memory.transfer import Imported
+from mnemic.memory.why_not import WhyNot
 from mnemic.model import Episode, Recall
 from mnemic.text.tokens import TokenCounter, count_tokens
 
@@ -271,6 +272,51 @@ class AsyncMemory:
             max_tokens=max_tokens,
             limit=limit,
             count=count,
+            threshold=threshold,
+            filters=filters,
+            session=session,
+            since=since,
+            until=until,
+            as_of=as_of,
+            asked_at=asked_at,
+            include_children=include_children,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            app_id=app_id,
+        )
+
+    async def why_not(
+        self,
+        query: str,
+        text_or_id: str,
+        *,
+        limit: int = 10,
+        top_k: int | None = None,
+        threshold: float = 0.0,
+        filters: Mapping[str, Any] | None = None,
+        session: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        as_of: Time | None = None,
+        asked_at: Time | None = None,
+        include_children: bool = False,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        app_id: str | None = None,
+    ) -> WhyNot:
+        """Why a search with these arguments did not recall an episode: what kept it out, and what would bring it in.
+
+        text_or_id: an episode's id, or what it says, about. The rest is as in `search`. `remedy` of the answer has the
+        arguments to search with instead. Nothing is noted as recalled.
+        """
+        return await self._run(
+            self._memory.why_not,
+            query,
+            text_or_id,
+            limit=limit,
+            top_k=top_k,
             threshold=threshold,
             filters=filters,
             session=session,

@@ -22,6 +22,8 @@ MAX_SCOPE_LENGTH = 1000
 Origin = Literal["observed", "echo"]
 OBSERVED: Origin = "observed"
 ECHO: Origin = "echo"
+DOUBTFUL = 0.2  # a recall that is less sure than this says NOTHING_RELEVANT
+NOTHING_RELEVANT = "Nothing relevant seems to be stored."
 
 
 def check_scope(path: str) -> str:
@@ -322,6 +324,12 @@ class Recall:
     system: str
     path: str = "offline"  # which path ran: "offline" or "llm"
     elapsed_ms: float = 0.0
+    confidence: float | None = None  # that what was asked is stored, in [0, 1]; None where the system cannot say
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the confidence is so low that nothing relevant seems to be stored."""
+        return self.confidence is not None and self.confidence < DOUBTFUL
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
@@ -339,7 +347,9 @@ class Recall:
         return self.to_dict()[key] if isinstance(key, str) else self.hits[key]
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.hits)) or f"Nothing was recalled for {self.cue.text!r}."
+        if not self.hits:
+            return f"Nothing was recalled for {self.cue.text!r}."
+        return "\n".join([*([NOTHING_RELEVANT] if self.is_doubtful else []), *map(str, self.hits)])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values; `results` has the shape that users of other memory libraries know."""
@@ -349,5 +359,6 @@ class Recall:
             "scope": self.cue.scope,
             "system": self.system,
             "path": self.path,
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
             "elapsed_ms": round(self.elapsed_ms, 3),
         }

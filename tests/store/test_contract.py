@@ -421,10 +421,10 @@ def test_vectors_of_another_width_than_the_stores_count_as_missing(store: Store)
 
 def test_episodes_without_a_vector_wait_in_log_order_until_they_have_one(store: Store) -> None:
     store.append([entry("one", actor="Ann"), entry("two", vector=vector(1, 0)), entry("three", scope="b")])
-    assert store.without_vector(10) == [(1, "Ann", "one"), (3, None, "three")]
-    assert store.without_vector(1) == [(1, "Ann", "one")]
+    assert store.without_vector(10) == [(1, "one"), (3, "three")]
+    assert store.without_vector(1) == [(1, "one")]
     store.put_vectors([(3, vector(0, 1)), (99, vector(0, 1))])
-    assert store.without_vector(10) == [(1, "Ann", "one")]
+    assert store.without_vector(10) == [(1, "one")]
     assert store.index_rows(store.scope_ids("b")).vectors.tolist() == [[0, 1]]
 
 
@@ -433,7 +433,7 @@ def test_clearing_vectors_sets_the_new_embedder_and_makes_every_episode_wait(sto
     store.claim_meta("embedder", "old")
     before = store.last_change(store.scope_ids("a")).vectors
     store.clear_vectors({"embedder": "new", "dim": "3"})
-    assert [seq for seq, _, _ in store.without_vector(10)] == [1, 2]
+    assert [seq for seq, _ in store.without_vector(10)] == [1, 2]
     assert (store.meta("embedder"), store.meta("dim")) == ("new", "3")
     assert store.last_change(store.scope_ids("a")).vectors > before
 

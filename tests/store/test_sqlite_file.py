@@ -540,7 +540,7 @@ class Notebook:
         self.words |= dict(zip(self.store.append(entries).seqs, words, strict=True))
 
     def embed(self) -> None:
-        waiting = [seq for seq, _, _ in self.store.without_vector(200)]
+        waiting = [seq for seq, _ in self.store.without_vector(200)]
         self.store.put_vectors([(seq, (self.words[seq].encode() * 48)[:768]) for seq in waiting])
 
     def correct(self) -> None:

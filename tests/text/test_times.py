@@ -36,6 +36,8 @@ DAYS = [
     ("the night before last", "the night before last", "2023-05-23 18:00", "2023-05-24 06:00"),
     ("early this morning", "early this morning", "2023-05-25 05:00", "2023-05-25 07:20"),
     ("I left early yesterday", "yesterday", "2023-05-24", "2023-05-25"),
+    ("what was said earlier in the morning", "earlier in the morning", "2023-05-25 05:00", "2023-05-25 12:00"),
+    ("earlier this morning", "earlier this morning", "2023-05-25 05:00", "2023-05-25 12:00"),
 ]
 WEEKDAYS = [
     ("I ran on Friday", "Friday", "2023-05-19", "2023-05-20"),
@@ -56,6 +58,8 @@ WEEKDAYS = [
     ("from Monday to Wednesday", "from Monday to Wednesday", "2023-05-22", "2023-05-25"),
 ]
 UNITS = [
+    ("this last week", "this last week", "2023-05-18", "2023-05-26"),
+    ("this previous week", "this previous week", "2023-05-18", "2023-05-26"),
     ("last week", "last week", "2023-05-15", "2023-05-22"),
     ("this week", "this week", "2023-05-22", "2023-05-29"),
     ("next week", "next week", "2023-05-29", "2023-06-05"),
@@ -398,3 +402,27 @@ def test_a_written_date_is_found_whenever_it_was_said(day: datetime) -> None:
         for text in (f"{day:%Y-%m-%d}", f"{day:%B} {day.day}, {day.year}" if day.year < 3000 else f"{day:%Y-%m-%d}"):
             (time,) = find_times(text, SAID.astimezone(UTC))
             assert (time.start, time.end) == (day, day + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "end"),
+    [
+        ("between 3 and 9 May", "2023-05-03", "2023-05-10"),
+        ("between the 3rd and 9th of May 2022", "2022-05-03", "2022-05-10"),
+        ("between May 3 and 9, 2022", "2022-05-03", "2022-05-10"),
+        ("between March 3 and April 9", "2023-03-03", "2023-04-10"),
+        ("May 3 through 9", "2023-05-03", "2023-05-10"),
+        ("on Febuary 3rd", "2023-02-03", "2023-02-04"),
+    ],
+)
+def test_days_that_share_their_month_make_one_interval(text: str, first: str, end: str) -> None:
+    assert [(start, stop) for _, start, stop in told(text)] == [(first, end)]
+
+
+def test_between_two_numbers_and_a_verb_there_is_no_date() -> None:
+    assert told("between 3 and 9 may be enough") == []
+
+
+def test_an_earlier_morning_before_dawn_began_at_midnight() -> None:
+    at_four = SAID.replace(hour=4, minute=0)
+    assert told("earlier this morning", at_four) == [("earlier this morning", "2023-05-25", "2023-05-25 04:00")]

@@ -1,4 +1,4 @@
-"""Commands that ask: search, context, list, show."""
+"""Commands that ask: search, context, why-not, list, show."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def search(
         if as_json:
             render.as_json(recall.to_dict())
         elif recall.hits:
-            render.show(render.hit_lines(recall.hits, why=why))
+            render.show(render.hit_lines(recall.hits, why=why), *render.confidence_line(recall))
         if not recall.hits:
             render.nothing_found(memory, "Nothing was found")
 
@@ -109,6 +109,7 @@ def context(
     import sys
 
     from mnemic.cli import render
+    from mnemic.model import NOTHING_RELEVANT
 
     filters = json_object(filter, "--filter")
     with open_to_ask(db, scope, embedder) as memory:
@@ -127,11 +128,67 @@ def context(
         )
         if as_json:
             citations = [{"mark": one.mark, "id": one.id, "sources": list(one.sources)} for one in block.citations]
-            render.as_json({"context": str(block), "tokens": block.tokens, "citations": citations})
+            sure = block.recall.to_dict()["confidence"]
+            shown = {"context": str(block), "tokens": block.tokens, "confidence": sure, "citations": citations}
+            render.as_json(shown)
         elif block:
             typer.echo(render.clean(block) if sys.stdout.isatty() else str(block))
+            if block.recall.is_doubtful:
+                render.note(NOTHING_RELEVANT)
         if not block:
             render.nothing_found(memory, "Nothing was found, or nothing fits the budget,")
+
+
+def why_not(
+    query: Query,
+    wanted: Annotated[str, typer.Argument(metavar="TEXT_OR_ID", help="What was missed: its id, or what it says.")],
+    limit: Limit = 10,
+    system: System = None,
+    session: Session = None,
+    since: Since = None,
+    until: Until = None,
+    as_of: AsOf = None,
+    asked_at: AskedAt = None,
+    filter: Filter = None,
+    children: Children = False,
+    threshold: Threshold = 0.0,
+    db: Db = DEFAULT_DB,
+    scope: Scope = "",
+    embedder: Embedder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a search did not recall an episode, and what would bring it in; exit 1 when nothing like it is stored.
+
+    \b
+    Example: mnemic why-not "Where does she live?" "I moved to Porto" --limit 3
+    """
+    from mnemic.cli import render
+
+    filters = json_object(filter, "--filter")
+    with open_to_ask(db, scope, embedder) as memory:
+        asked = memory.system(system) if system else memory
+        found = asked.why_not(
+            query,
+            wanted,
+            limit=limit,
+            threshold=threshold,
+            filters=filters,
+            session=session,
+            since=since,
+            until=until,
+            as_of=as_of,
+            asked_at=asked_at,
+            include_children=children,
+        )
+    if as_json:
+        render.as_json(found.to_dict())
+    else:
+        typer.echo(render.clean(str(found)))
+    if found.found_by == "nothing":
+        raise typer.Exit(1)
+
+
+why_not.__name__ = "why-not"  # a command is called as its function is named
 
 
 def list_(
@@ -233,4 +290,4 @@ def _as_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False) if value else ""
 
 
-COMMANDS = (search, context, list_, show)
+COMMANDS = (search, context, why_not, list_, show)

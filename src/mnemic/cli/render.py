@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from mnemic.memory import Memory
-    from mnemic.model import Episode, Hit
+    from mnemic.model import Episode, Hit, Recall
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -145,6 +145,20 @@ def hit_lines(hits: Sequence[Hit], *, why: bool) -> Table:
         speaker = hit.episode.speaker if hit.episode else hit.kind
         made.add_row(str(rank), Text(f"{hit.score:.3f}", "cyan"), day(hit.occurred_at), Text(clean(speaker)), text)
     return made
+
+
+def confidence_line(recall: Recall) -> list[Text]:
+    """How sure a recall is, and that nothing relevant seems to be stored where it doubts it; nothing where it cannot say."""
+    from rich.text import Text
+
+    from mnemic.model import NOTHING_RELEVANT
+
+    if recall.confidence is None:
+        return []
+    line = Text(f"confidence {recall.confidence:.2f}", "dim")
+    if recall.is_doubtful:
+        line.append(f"  {NOTHING_RELEVANT}", "yellow")
+    return [line]
 
 
 def _beneath(hit: Hit) -> str:

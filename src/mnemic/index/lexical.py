@@ -116,15 +116,35 @@ class LexicalIndex:
                 scores[rows] += (idf * (K1 + 1.0) * counts / (counts + norm)).astype(np.float32)
         return scores, ideal
 
+    def covered(self, terms: Sequence[str], visible: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """[n] the share of the cue's terms that each row holds, rare ones counting for more; how often or in how long a text
+        does not matter. Terms that no row in sight holds do not count."""
+        self.settle()
+        n = len(self)
+        n_visible = n if visible is None else int(visible.sum())
+        share, total = np.zeros(n, np.float32), 0.0
+        for term in dict.fromkeys(terms):
+            rows = self.rows_of(term)
+            rows = rows if visible is None else rows[visible[rows]]
+            if len(rows):
+                idf = float(np.log1p((n_visible - len(rows) + 0.5) / (len(rows) + 0.5)))
+                share[rows] += np.float32(idf)
+                total += idf
+        return share / np.float32(total or 1.0)
+
     def frequency(self, term: str) -> int:
         """In how many rows the term stands."""
         number = self._vocabulary.get(term)
         return 0 if number is None else len(self._postings(number)[0])
 
+    def postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        """The rows in which the term stands, ascending, and how often in each."""
+        number = self._vocabulary.get(term)
+        return (np.empty(0, np.int32), np.empty(0, np.uint16)) if number is None else self._postings(number)
+
     def rows_of(self, term: str) -> NDArray[np.int32]:
         """The rows in which the term stands."""
-        number = self._vocabulary.get(term)
-        return np.empty(0, np.int32) if number is None else self._postings(number)[0]
+        return self.postings(term)[0]
 
     def kept(self, keep: NDArray[np.bool_]) -> LexicalIndex:
         """The same index without the rows where `keep` is false, as if they had never been added."""

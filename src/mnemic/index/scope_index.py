@@ -49,6 +49,7 @@ class ScopeIndex:
         self._spelled: list[str] = []  # the same by number
         self._speakers: dict[str, set[int]] = {}  # a word of an actor's name -> actor numbers
         self._last_of: dict[tuple[int, int], int] = {}  # (scope, session) -> its last row
+        self._session_numbers: NDArray[np.int64] | None = None
         self._is_plain = True  # no echoes and nothing superseded: everything is visible
 
     def __len__(self) -> int:
@@ -75,6 +76,7 @@ class ScopeIndex:
         """Append episodes that follow the last one in the log."""
         n, first = len(rows.seqs), len(self)
         if n:
+            self._session_numbers = None
             sessions = self._numbers(rows.sessions)
             self._append("seqs", rows.seqs)
             self._append("scopes", rows.scope_ids)
@@ -152,6 +154,10 @@ class ScopeIndex:
         """All session, actor and role names with their numbers."""
         return self._names
 
+    def is_speaker(self, word: str) -> bool:
+        """Whether the word, in lower case, stands in an actor's name."""
+        return word in self._speakers
+
     def speakers(self, words: Iterable[str]) -> list[int]:
         """The numbers of the actors in whose names one of these words stands; words in lower case."""
         # union copies each set in one step, so another thread may add to it meanwhile
@@ -196,6 +202,16 @@ class ScopeIndex:
     def roles(self) -> NDArray[np.int32]:
         """[n] role numbers."""
         return self._columns["roles"].values
+
+    @property
+    def session_numbers(self) -> NDArray[np.int64]:
+        """[n] the session of each row, numbered from 0 over all scopes; a row without one is a session of its own."""
+        if self._session_numbers is None:
+            keys = self.scopes << 32 | self.sessions
+            alone = np.flatnonzero(self.sessions < 0)
+            keys[alone] = -1 - alone
+            self._session_numbers = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+        return self._session_numbers
 
     @property
     def previous(self) -> NDArray[np.int32]:

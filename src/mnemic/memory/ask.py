@@ -72,9 +72,16 @@ def ask(shared: Shared, system: str, cue: Cue, *, note: bool = True) -> Recall:
         runner.catch_up(answering, cue.scope, shared.store, shared.view_of, shared.clock.now())
     view = shared.view_of(cue.scope, system, include_children=cue.include_children)
     hits = [hit for hit in answering.recall(cue, view) if hit.score >= cue.threshold]
+    confidence = answering.confidence(cue, hits, view, shared.embedder.id)
     if note:
         shared.note_recall(cue.scope, [hit.episode for hit in hits if hit.episode is not None])
-    return Recall(cue=cue, hits=tuple(hits), system=system, elapsed_ms=1000 * (time.perf_counter() - started))
+    return Recall(
+        cue=cue,
+        hits=tuple(hits),
+        system=system,
+        elapsed_ms=1000 * (time.perf_counter() - started),
+        confidence=confidence,
+    )
 
 
 def _ids_in(filters: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -39,6 +40,7 @@ from mnemic.memory.remember import Added, correct, episode_from, remember
 from mnemic.memory.results import Context, Version
 from mnemic.memory.shared import Shared, store_path
 from mnemic.memory.transfer import Imported
+from mnemic.memory.why_not import WhyNot, why_not
 from mnemic.model import ECHO, Cue, Episode, Hit, Recall, join_scope, new_id
 from mnemic.models.embedder import Embedder
 from mnemic.models.resolve import open_embedder
@@ -55,6 +57,7 @@ Paths = list[Path]
 Versions = list[Version]
 Rows = list[dict[str, Any]]
 CONTEXT_HITS = 60  # how many hits compete for a place in a context block
+_ID_NAMES = ("user_id", "agent_id", "run_id", "app_id")
 MARKED_SOURCES = 4  # of a record in a context block: each mark takes a few tokens
 
 
@@ -321,6 +324,51 @@ class Memory:
         shown = {citation.id for citation in block.citations}
         self._shared.note_recall(cue.scope, [hit.episode for hit in recall.hits if hit.episode and hit.id in shown])
         return Context(block.text, block.citations, block.tokens, recall)
+
+    def why_not(
+        self,
+        query: str,
+        text_or_id: str,
+        *,
+        limit: int = 10,
+        top_k: int | None = None,
+        threshold: float = 0.0,
+        filters: Mapping[str, Any] | None = None,
+        session: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        as_of: Time | None = None,
+        asked_at: Time | None = None,
+        include_children: bool = False,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        app_id: str | None = None,
+    ) -> WhyNot:
+        """Why a search with these arguments did not recall an episode: what kept it out, and what would bring it in.
+
+        text_or_id: an episode's id, or what it says, about. The rest is as in `search`. `remedy` of the answer has the
+        arguments to search with instead. Nothing is noted as recalled.
+        """
+        if not isinstance(text_or_id, str):
+            raise ParameterError(f"text_or_id is {type(text_or_id).__name__}; an id or a text is expected.")
+        given = {
+            "limit": limit,
+            "top_k": top_k,
+            "threshold": threshold,
+            "filters": filters,
+            "session": session,
+            "since": since,
+            "until": until,
+            "as_of": as_of,
+            "asked_at": asked_at,
+            "include_children": include_children,
+            "user_id": user_id,
+            "agent_id": agent_id,
+            "run_id": run_id,
+            "app_id": app_id,
+        }
+        return why_not(self._shared, self._system, partial(self._cue_with, query), given, text_or_id)
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -610,6 +658,13 @@ class Memory:
             return self._shared.marks.of(hit.episode.seq)
         sources = self._shared.store.get(hit.scope, hit.sources[:MARKED_SOURCES])
         return "".join(self._shared.marks.of(source.seq) for source in sources)
+
+    def _cue_with(self, query: str, given: Mapping[str, Any]) -> Cue:
+        """The cue of a search with arguments by name."""
+        rest = {name: value for name, value in given.items() if name not in ("limit", "top_k", *_ID_NAMES)}
+        user, agent, run, app = (given[name] for name in _ID_NAMES)
+        limit = given["limit"] if given["top_k"] is None else given["top_k"]
+        return self._cue(query, limit, ids=(user, agent, run, app), **rest)
 
     def _cue(
         self,

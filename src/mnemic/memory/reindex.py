@@ -13,7 +13,6 @@ from mnemic.models.embedder import CachedEmbedder, Embedder
 from mnemic.progress import track
 from mnemic.store.contract import VectorsBy
 from mnemic.store.sqlite import SqliteStore
-from mnemic.text.terms import as_said
 
 _BATCH = 512
 
@@ -33,7 +32,7 @@ def reindex(store: SqliteStore, embedder: Embedder, *, show_progress: bool = Fal
 
 def _embedded(store: SqliteStore, embedder: CachedEmbedder) -> Iterator[int]:
     while batch := store.without_vector(_BATCH):
-        vectors = embedder.embed([as_said(actor, text) for _, actor, text in batch]).astype("<f2")
-        written = [(seq, vector.tobytes()) for (seq, _, _), vector in zip(batch, vectors, strict=True)]
+        vectors = embedder.embed([text for _, text in batch]).astype("<f2")
+        written = [(seq, vector.tobytes()) for (seq, _), vector in zip(batch, vectors, strict=True)]
         store.put_vectors(written, VectorsBy(embedder.id, vectors.shape[1]))
-        yield from (seq for seq, _, _ in batch)
+        yield from (seq for seq, _ in batch)

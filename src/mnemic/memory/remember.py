@@ -83,12 +83,11 @@ def remember(shared: Shared, scope: str, drafts: Sequence[Draft], *, show_progre
     now = shared.clock.now()
     recalled = shared.recalled(scope)
     entries: list[Entry] = []
-    said = [as_said(draft.actor, draft.text) for draft in drafts]
-    vectors = shared.vectors_of(said, show_progress=show_progress) if drafts else None
+    vectors = shared.vectors_of([draft.text for draft in drafts], show_progress=show_progress) if drafts else None
     rows = None if vectors is None else memoryview(vectors.reshape(-1).view("u1"))  # type: ignore[arg-type]
     width = 0 if vectors is None else 2 * vectors.shape[1]
     for place, draft in enumerate(drafts):
-        words = terms(said[place])
+        words = terms(as_said(draft.actor, draft.text))
         echo = _echo(shared, scope, draft, words, recalled)
         episode = episode_from(draft, scope, now, echo)
         vector = None if rows is None else rows[place * width : (place + 1) * width]
@@ -122,10 +121,9 @@ def episode_from(
 def correct(shared: Shared, episode: Episode) -> Appended | None:
     """Append an episode that supersedes another; None, and nothing written, when that is gone or already superseded."""
     shared.must_write()
-    said = as_said(episode.actor, episode.text)
-    vectors = shared.vectors_of([said])
+    vectors = shared.vectors_of([episode.text])
     vector = None if vectors is None else vectors[0].tobytes()
-    entry = Entry(episode, " ".join(terms(said)), content_hash(episode.text), vector)
+    entry = Entry(episode, " ".join(terms(as_said(episode.actor, episode.text))), content_hash(episode.text), vector)
     return shared.store.append_superseding(entry, shared.made_by(vectors))
 
 

@@ -130,13 +130,12 @@ def _append(shared: Shared, scope: str, messages: list[Message], done: Imported)
     if not new:
         return
     episodes = [known[id] for id in new]
-    said = [as_said(episode.actor, episode.text) for episode in episodes]
-    vectors = shared.vectors_of(said)
+    vectors = shared.vectors_of([episode.text for episode in episodes])
     by = shared.made_by(vectors)
     entries = [
         Entry(
             episode,
-            " ".join(terms(said[place])),
+            " ".join(terms(as_said(episode.actor, episode.text))),
             content_hash(episode.text),
             None if vectors is None else vectors[place].tobytes(),
             True,

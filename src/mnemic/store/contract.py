@@ -257,8 +257,8 @@ class Store(Protocol):
         """(newest removal number, seqs removed since removal number `after`)."""
         ...
 
-    def without_vector(self, limit: int) -> list[tuple[int, str | None, str]]:
-        """(seq, actor, text) of episodes that wait for their embedding, in log order."""
+    def without_vector(self, limit: int) -> list[tuple[int, str]]:
+        """(seq, text) of episodes that wait for their embedding, in log order."""
         ...
 
     def put_vectors(self, vectors: Sequence[tuple[int, bytes]], vectors_by: VectorsBy | None = None) -> None:

@@ -325,11 +325,11 @@ class SqliteStore:
 
     # -- vectors ------------------------------------------------------------------------------------------
 
-    def without_vector(self, limit: int) -> list[tuple[int, str | None, str]]:
-        """(seq, actor, text) of episodes that wait for their embedding, in log order."""
+    def without_vector(self, limit: int) -> list[tuple[int, str]]:
+        """(seq, text) of episodes that wait for their embedding, in log order."""
         with self._database.reading() as connection:
             return connection.execute(
-                "SELECT seq, actor, text FROM episodes WHERE vector IS NULL ORDER BY seq LIMIT ?",
+                "SELECT seq, text FROM episodes WHERE vector IS NULL ORDER BY seq LIMIT ?",
                 (limit,),
             ).fetchall()
 

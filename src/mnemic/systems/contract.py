@@ -66,6 +66,13 @@ class MemorySystem:
         """The hits for a cue, best first, at most cue.limit."""
         raise NotImplementedError
 
+    def confidence(self, cue: Cue, hits: Sequence[Hit], view: View, embedder: str) -> float | None:
+        """The probability that what the cue asks for is stored, from the hits of its recall; None where it cannot say.
+
+        embedder: the id of what made the vectors, since cosines differ between embedders.
+        """
+        return None
+
     def consolidate(self, view: View) -> Changes:
         """Offline work: what to change now that nobody waits."""
         return Changes()

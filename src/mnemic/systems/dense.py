@@ -23,7 +23,7 @@ class Dense(MemorySystem):
     )
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
-        vector = view.query_vector(cue.text)
+        vector = view.query_vector(cue)
         if vector is None:
             return []
         rows, cosines = view.index.vectors.top(vector, cue.limit, view.allowed(cue))

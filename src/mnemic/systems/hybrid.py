@@ -1,16 +1,30 @@
-"""The default system: hybrid recall of episodes, with no LLM and nothing to learn.
+"""The default system: hybrid recall of episodes, with no LLM and nothing to learn at run time.
 
 Every episode that a cue may see gets signals in [0, 1], and its score is their weighted sum (the weights sum to 1):
 
-  meaning   cosine of its vector with the cue's
-  words     BM25 with the scope's own statistics, as a share of what an ideal episode would reach
-  context   the same two, of its neighbours in the session: an answer often stands beside the words that were asked
-  session   the same two, of the best of its session
-  speaker   1 when who said it is named in the cue
-  names     the share of the people, places and things named in the cue that it mentions or is said by
-  time      whether it happened in a time the cue names ("last March", resolved against when the cue was asked)
-  recency   halves with every half_life_days between it and the cue
-  strength  how often the same thing was said; echoes of recalled text never count
+  meaning    cosine of its vector with the cue's, asked in the words of who is asked about (`text/speakers.py`)
+  context    the mean cosine of it and its neighbours in the session: an answer stands beside what was asked
+  words      BM25 of it together with the episode before it, as a share of what an ideal pair would reach
+  session    the best cosine in its session: what a conversation was about
+  topic      BM25 of its whole session
+  speaker    1 when who said it is named in the cue
+  substance  how much is said at all, up to a dozen terms: "Thanks!" answers nothing
+  kind       whether it has what the cue wants: a time for "when", a number for "how many", a name for "who" (`ops/answers.py`)
+  statement  1 unless it is a question itself
+  names      the share of the people, places and things named in the cue that it mentions or is said by
+  time       whether it happened in a time or session the cue names ("last March", resolved against when the cue was asked);
+             the stricter the cue means it, the more of the whole weight it has (`ops/when.py`)
+  recency    halves with every half_life_days between it and the cue
+  newest     for a cue that asks for the newest of something ("current", "latest") or the oldest: 1 for the newest episode
+             that has all its words, 1/2 for the one before it, …
+  strength   how often the same thing was said; echoes of recalled text never count
+
+Where a user speaks with an assistant, evidence lies otherwise: long answers say the user's words again, and stand between
+them. There an episode's own words count instead of its pair's and its session's, and two signals come in:
+
+  own        BM25 of the episode alone
+  role       1 for what the user said, unless the cue asks what the assistant said (`ops/asking.py`)
+  standing   how surely it is an instruction, for the few that bear most on a cue that asks for help (`ops/standing.py`)
 
 In a large scope only candidates are scored: the best by meaning and by words, those in the cue's time, and their
 neighbours. The same thing said several times is one hit. Nothing is written, so there is nothing to rebuild.
@@ -18,8 +32,7 @@ neighbours. The same thing said several times is one hit. Nothing is written, so
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -30,41 +43,56 @@ from mnemic.errors import ParameterError
 from mnemic.index.scope_index import Mask, ScopeIndex
 from mnemic.index.vectors import best
 from mnemic.model import Cue, Episode, Hit
+from mnemic.ops.answers import has_kind, is_question, wanted_kind
+from mnemic.ops.asking import looks_back, subject, whose
 from mnemic.ops.fuse import reasons, weighted_sum
+from mnemic.ops.neighbours import Beside, around, beside, best_of_session, smoothed
+from mnemic.ops.passages import PassageScores, passage_scores
 from mnemic.ops.repeats import fold_repeats
+from mnemic.ops.signals import in_order, mentions, recency, said_by, strength
+from mnemic.ops.standing import INSTRUCTION_TERMS, LONGEST_TERMS, most_relevant, standing
+from mnemic.ops.timely import all_in, asked_when, told, weights_when
+from mnemic.ops.when import When
 from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.view import View
-from mnemic.text.names import find_names
+from mnemic.text.speakers import named_speakers
 from mnemic.text.terms import normalised, terms, words_matching
-from mnemic.text.times import TimeSpan, find_times
+from mnemic.text.time_order import wants_newest
 
 Rows = NDArray[np.int64]
 Signal = NDArray[np.float32]
-Beside = tuple[NDArray[np.int32], NDArray[np.int32]]  # each row's neighbours before and after it, in sight
-_DAY = 86_400_000_000  # microseconds
-_WORD = re.compile(r"\w+")
+_ENOUGH_TERMS = 12  # more of them say no more
 
 
 @dataclass(frozen=True, slots=True)
 class Params:
     """Weights of the signals, and how far they reach."""
 
-    meaning: float = 0.28
-    words: float = 0.22
-    context: float = 0.25
-    session: float = 0.08
-    speaker: float = 0.08
-    names: float = 0.03
-    time: float = 0.06
+    meaning: float = 0.09
+    context: float = 0.30
+    words: float = 0.13
+    session: float = 0.12
+    topic: float = 0.12
+    speaker: float = 0.09
+    substance: float = 0.03
+    kind: float = 0.06
+    statement: float = 0.02
+    names: float = 0.01
+    time: float = 0.03
     recency: float = 0.01
-    strength: float = 0.02
+    newest: float = 0.30
+    strength: float = 0.01
+    own: float = 0.0
+    role: float = 0.0
+    standing: float = 0.0
     half_life_days: float = 30.0
     neighbours: int = 2  # on each side, within the session
+    instructions: int = 2  # standing instructions that may come along with other hits
     candidates: int = 200  # rows of which all signals are computed
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value, is_count = getattr(self, field.name), field.name in ("neighbours", "candidates")
+            value, is_count = getattr(self, field.name), field.name in ("neighbours", "candidates", "instructions")
             kinds = int if is_count else int | float
             if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < float("inf"):
                 raise ParameterError(
@@ -77,9 +105,27 @@ class Params:
 
     def weights(self) -> dict[str, float]:
         """The weights by signal, scaled to sum to 1."""
-        named = {field.name: getattr(self, field.name) for field in fields(self)[:9]}
+        named = {field.name: getattr(self, field.name) for field in fields(self)[:17]}
         total = sum(named.values()) or 1.0
         return {name: weight / total for name, weight in named.items()}
+
+
+WITH_ASSISTANT = Params(
+    meaning=0.28, own=0.22, context=0.25, session=0.08, speaker=0.08, names=0.03, time=0.06, recency=0.01, strength=0.02,
+    role=0.2, standing=0.3, words=0.0, topic=0.0, substance=0.0, kind=0.0, statement=0.0,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The rows of a scope that may answer a cue, ascending, with all signals of each but strength."""
+
+    rows: Rows
+    signals: dict[str, Signal]
+    is_found: Mask  # [n] whether a row has anything of the cue at all
+    wanted: tuple[str, ...]  # the cue's terms
+    when: When  # the time it names
+    has_assistant: bool  # whether a user speaks with an assistant here
 
 
 class Hybrid(MemorySystem):
@@ -98,52 +144,104 @@ class Hybrid(MemorySystem):
 
     def __init__(self, params: Params | None = None) -> None:
         self.params = params or Params()
-        self._weights = self.params.weights()
+        self._between_people = self.params.weights()
+        self._with_assistant = self._between_people if params else WITH_ASSISTANT.weights()
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
-        index = view.index
-        if not len(index):
+        if not len(view.index):
             return []
-        weights = self._weights
-        visible, allowed = view.visible(cue), view.allowed(cue)
-        wanted = terms(cue.text)
-        spans = find_times(cue.text, cue.asked_at)
-        vector = view.query_vector(cue.text)
-        sums, ideal = index.lexical.scores(wanted, visible)
-        words = np.minimum(sums / ideal, 1.0) if ideal else sums
-        beside = (_in_sight_along(index.previous, visible), _in_sight_along(index.following, visible))
-        rows, meaning = self._rows(index, vector, words, spans, beside, allowed)
+        index, allowed = view.index, view.allowed(cue)
+        measured = self.measure(cue, view, allowed)
+        weights = self._with_assistant if measured.has_assistant else self._between_people
+        rows, signals = measured.rows, measured.signals
         if not len(rows):
             return []
-        words = words[rows] if len(rows) < len(words) else words
-        base = weights["meaning"] * meaning + weights["words"] * words
-        base /= weights["meaning"] + weights["words"]
+        weights = weights_when(measured.when, weights)
+        if measured.when.is_all:
+            may_be = None if allowed is None else allowed[rows]
+            signals["told"] = told(index, rows, signals["time"], signals["speaker"], may_be)
+        partial = weighted_sum(signals, weights)
+        keep = measured.is_found if allowed is None else measured.is_found & allowed[rows]
+        chosen = best(partial, max(self.params.candidates, 4 * cue.limit), keep)
+        chosen = chosen[np.argsort(-partial[chosen], kind="stable")]
+        rows, signals = rows[chosen], {name: values[chosen] for name, values in signals.items()}
+        signals["strength"] = strength(index.hashes[rows] ^ index.actors[rows])
+        episodes = view.episodes(rows[: max(_READ, 2 * cue.limit)])
+        signals |= read(cue, rows, episodes)
+        return self._hits(cue, view, rows, weighted_sum(signals, weights), signals, measured, weights, episodes)
+
+    def measure(self, cue: Cue, view: View, allowed: Mask | None = None) -> Measured:
+        """All signals of the rows that may answer a cue; `tools/fit_weights.py` learns their weights from this."""
+        index, visible = view.index, view.visible(cue)
+        neighbours = beside(index, visible)
+        speakers = named_speakers(cue.text, view.speaker_test(cue))
+        when, timely = asked_when(cue, index, speakers, neighbours[0], visible, allowed)
+        text = when.rest or cue.text
+        asked = terms(subject(text))
+        called = {term for word in speakers for term in terms(word)}
+        wanted = tuple(term for term in asked if term not in called) or tuple(asked)
+        vector = view.query_vector(cue, text)
+        found = passage_scores(index.lexical, wanted, *neighbours, index.session_numbers, visible)
+        own, ideal = index.lexical.scores(wanted, visible)
+        rows, meaning = self._rows(index, vector, own, found, when, timely, neighbours, allowed)
+        if visible is not None:
+            meaning = np.where(visible[rows], meaning, np.float32(0.0))
         signals: dict[str, Signal] = {
             "meaning": meaning,
-            "words": words,
-            "context": _context(rows, base, beside, self.params.neighbours),
-            "speaker": _is_among(index.actors[rows], index.speakers(_WORD.findall(cue.text.casefold()))),
-            "names": _mentions(index, rows, cue.text),
-            "time": _in_time(index.occurred_at[rows], spans),
-            "recency": _recency(index.occurred_at[rows], to_microseconds(cue.asked_at), self.params.half_life_days),
+            "context": smoothed(rows, meaning, neighbours, self.params.neighbours),
+            "words": found.pair[rows],
+            "session": best_of_session(index.session_numbers[rows], meaning),
+            "topic": found.session[rows],
+            "speaker": said_by(index.actors[rows], index.speakers(speakers)),
+            "substance": np.minimum(index.lexical.lengths.values[rows] / np.float32(_ENOUGH_TERMS), 1.0),
+            "names": mentions(index, rows, cue.text),
+            "time": timely[rows],
+            "recency": recency(index.occurred_at[rows], to_microseconds(cue.asked_at), self.params.half_life_days),
         }
-        partial = weighted_sum(signals, weights)
-        chosen = best(partial, max(self.params.candidates, 4 * cue.limit), _in_sight(rows, allowed))
-        signals = {name: values[chosen] for name, values in signals.items()}
-        rows, base = rows[chosen], base[chosen]
-        signals["session"] = _session(index.scopes[rows], index.sessions[rows], base)
-        signals["strength"] = _strength(index.hashes[rows] ^ index.actors[rows])
-        total = weighted_sum(signals, weights)
-        scores = total * (base > 0.0)
-        return self._hits(cue, view, rows, scores, signals, wanted, spans)
+        if newest := 0.0 if when.is_all else wants_newest(cue.text):
+            share = index.lexical.covered(wanted, _both_or(visible, allowed))[rows]
+            signals["newest"] = in_order(index.occurred_at[rows], share, newest)
+        signals["own"] = np.minimum(own[rows] / np.float32(ideal or 1.0), 1.0)
+        has_assistant = _has_assistant(index, visible)
+        is_user = (index.roles == index.number("user"))[rows] & has_assistant
+        signals["role"] = (is_user & (whose(cue.text) == "user")).astype(np.float32)
+        relevance = np.float32(0.5) * (meaning + signals["own"])
+        signals["standing"] = self._standing(
+            cue, view, rows, relevance, _both(is_user, allowed if allowed is None else allowed[rows])
+        )
+        is_found = timely[rows] > 0.0 if when.is_all else (meaning > 0.0) | (own[rows] > 0.0)
+        return Measured(rows, signals, is_found, wanted, when, has_assistant)
+
+    def _standing(self, cue: Cue, view: View, rows: Rows, relevance: Signal, may_be: Mask) -> Signal:
+        """[n] how surely an episode is a standing instruction, for the few that bear most on the cue; else 0."""
+        index, found = view.index, np.zeros(len(rows), np.float32)
+        if not self.params.instructions or looks_back(cue.text):
+            return found
+        may_be = may_be & (index.lexical.lengths.values[rows] <= LONGEST_TERMS)
+        likely = np.zeros(len(index), np.float32)
+        for term in INSTRUCTION_TERMS:
+            likely[index.lexical.rows_of(term)] = 1.0
+        places = best(relevance + likely[rows], _READ, may_be)
+        episodes = view.episodes(rows[places])
+        for at in places.tolist():
+            episode = episodes.get(int(rows[at]))
+            laid_down = standing(episode.text) if episode else None
+            if laid_down is not None and laid_down.kind == "instruction":
+                found[at] = laid_down.strength
+        kept = most_relevant(relevance, found, self.params.instructions)
+        chosen = np.zeros(len(rows), np.float32)
+        chosen[kept] = found[kept]
+        return chosen
 
     def _rows(
         self,
         index: ScopeIndex,
         vector: Signal | None,
-        words: Signal,
-        spans: Sequence[TimeSpan],
-        beside: Beside,
+        own: Signal,
+        found: PassageScores,
+        when: When,
+        timely: Signal,
+        neighbours: Beside,
         allowed: Mask | None,
     ) -> tuple[Rows, Signal]:
         """The rows to score, ascending, and their cosines: all of them, or the candidates and their neighbours."""
@@ -152,19 +250,13 @@ class Hybrid(MemorySystem):
         cosines = index.vectors.all_scores(vector)
         if cosines is not None:
             return np.arange(len(index)), np.clip(cosines, 0.0, 1.0)
-        found = [index.vectors.top(vector, self.params.candidates, allowed)[0]]
-        found.append(best(words, self.params.candidates, words > 0 if allowed is None else allowed & (words > 0)))
-        if spans:
-            timely = _in_time(index.occurred_at, spans) > 0
-            found.append(best(words, self.params.candidates, timely if allowed is None else timely & allowed))
-        rows = np.unique(np.concatenate(found))
-        around = [rows]
-        before = after = rows
-        for _ in range(self.params.neighbours):
-            before, after = _step(beside[0], before), _step(beside[1], after)
-            around += [before, after]
-        rows = np.unique(np.concatenate(around))
-        rows = rows[rows >= 0]
+        many = self.params.candidates
+        chosen = [index.vectors.top(vector, many, allowed)[0]]
+        for scores in (own, found.pair + found.session):
+            chosen.append(best(scores, many, _both(scores > 0, allowed)))
+        if when:
+            chosen.append(all_in(timely, allowed) if when.is_all else best(own, many, _both(timely > 0, allowed)))
+        rows = around(np.unique(np.concatenate(chosen)), neighbours, self.params.neighbours)
         return rows, np.clip(index.vectors.scores(vector, rows), 0.0, 1.0)
 
     def _hits(
@@ -174,13 +266,14 @@ class Hybrid(MemorySystem):
         rows: Rows,
         scores: Signal,
         signals: dict[str, Signal],
-        wanted: Sequence[str],
-        spans: Sequence[TimeSpan],
+        measured: Measured,
+        weights: Mapping[str, float],
+        episodes: dict[int, Episode],
     ) -> list[Hit]:
         index = view.index
         order = np.lexsort((rows, -scores))
         order = order[(scores[order] > 0.0) & (scores[order] >= cue.threshold)]
-        reach, episodes, folded = cue.limit + 6, dict[int, Episode](), list[tuple[int, list[int]]]()
+        reach, folded = cue.limit + 6, list[tuple[int, list[int]]]()
         while True:  # a few more than asked for, since the same thing said again takes no place of its own
             episodes |= view.episodes([row for row in rows[order[:reach]].tolist() if row not in episodes])
             shown = np.array([at for at in order[:reach] if int(rows[at]) in episodes], np.int64)
@@ -191,7 +284,7 @@ class Hybrid(MemorySystem):
                 break
             reach *= 2
         order = shown
-        hits, stems = [], frozenset(wanted)
+        hits, stems = [], frozenset(measured.wanted)
         for place, repeats in folded:
             at = int(order[place])
             episode = episodes[int(rows[at])]
@@ -199,11 +292,36 @@ class Hybrid(MemorySystem):
                 Hit(
                     score=float(scores[at]),
                     episode=episode,
-                    reasons=reasons(signals, self._weights, at, _notes(episode, stems, spans)),
+                    reasons=reasons(signals, weights, at, _notes(episode, stems, measured.when)),
                     duplicates=tuple(episodes[int(rows[order[other]])].id for other in repeats),
                 )
             )
         return hits
+
+
+_READ = 60  # candidates whose texts are read, the likeliest first
+
+
+def read(cue: Cue, rows: Rows, episodes: Mapping[int, Episode]) -> dict[str, Signal]:
+    """The signals for which the episodes' texts must be read; 0 for those that were not."""
+    kind = wanted_kind(cue.text)
+    texts = [episodes[row].text if row in episodes else None for row in rows.tolist()]
+    return {
+        "kind": np.array(
+            [kind is not None and text is not None and has_kind(text, kind) for text in texts], np.float32
+        ),
+        "statement": np.array([text is not None and not is_question(text) for text in texts], np.float32),
+    }
+
+
+def _both_or(mask: Mask | None, other: Mask | None) -> Mask | None:
+    return other if mask is None else _both(mask, other)
+
+
+def _has_assistant(index: ScopeIndex, visible: Mask | None) -> bool:
+    """Whether a user speaks with an assistant here, as far as is in sight; else roles tell nothing."""
+    number = index.number("assistant")
+    return number >= 0 and bool(_both(index.roles == number, visible).any())
 
 
 def _words_said(episode: Episode) -> frozenset[str]:
@@ -211,103 +329,13 @@ def _words_said(episode: Episode) -> frozenset[str]:
     return frozenset([*normalised(episode.text).split(), f"by {episode.actor}"])
 
 
-def _notes(episode: Episode, wanted: Collection[str], spans: Sequence[TimeSpan]) -> dict[str, str]:
+def _notes(episode: Episode, wanted: Collection[str], when: When) -> dict[str, str]:
     """The signals in words."""
     notes = {"words": ", ".join(words_matching(episode.text, wanted)[:6]), "speaker": episode.actor or ""}
     moment = episode.occurred_at
-    if (span := next((one for one in spans if one.start <= moment < one.end), None)) is not None:
-        notes["time"] = span.text
-    return notes
+    named = [one.text for one in when.spans if one.start <= moment < one.end]
+    return notes | {"time": named[0] if named else when.note}
 
 
-def _in_sight(rows: Rows, allowed: Mask | None) -> Mask | None:
-    return None if allowed is None else allowed[rows]
-
-
-def _step(neighbour: NDArray[np.int32], rows: Rows) -> Rows:
-    """The neighbours of rows, -1 staying -1."""
-    return np.where(rows >= 0, neighbour[rows], -1).astype(np.int64)
-
-
-def _in_sight_along(neighbour: NDArray[np.int32], visible: Mask | None) -> NDArray[np.int32]:
-    """The nearest neighbour in sight of every row, -1 where there is none: what is out of sight keeps nobody apart.
-
-    An echo between a question and its answer must not weaken either, and a later time must not change an earlier one.
-    """
-    if visible is None:
-        return neighbour
-    nearest = neighbour.copy()
-    while len(hidden := np.flatnonzero((nearest >= 0) & ~visible[nearest])):
-        nearest[hidden] = nearest[nearest[hidden]]  # twice as far at each turn
-    return nearest
-
-
-def _context(rows: Rows, base: Signal, beside: Beside, reach: int) -> Signal:
-    """[n] the neighbours' base scores, each step away counting half as much, scaled to [0, 1].
-
-    A neighbour that is not among the rows counts as 0.
-    """
-    is_all = len(rows) == len(beside[0])
-    total = np.zeros(len(rows), np.float32)
-    most = 0.0
-    before = after = rows
-    for step in range(reach):
-        before, after = _step(beside[0], before), _step(beside[1], after)
-        most += 2 * 0.5**step
-        for other in (before, after):
-            if is_all:
-                places = other
-                there = other >= 0
-            else:
-                places = np.minimum(np.searchsorted(rows, other), len(rows) - 1)
-                there = (other >= 0) & (rows[places] == other)
-            total += np.float32(0.5**step) * np.where(there, base[places], np.float32(0.0))
-    return total / np.float32(most or 1.0)
-
-
-def _is_among(actors: NDArray[np.int32], wanted: Sequence[int]) -> Signal:
-    """[n] 1 where the actor is one of those named."""
-    return np.isin(actors, wanted).astype(np.float32) if wanted else np.zeros(len(actors), np.float32)
-
-
-def _mentions(index: ScopeIndex, rows: Rows, text: str) -> Signal:
-    """[n] the share of the cue's names (of people, places and things) that the episode mentions or is said by."""
-    named = [words for name in find_names(text) if (words := set(terms(name.text)))]
-    share = np.zeros(len(index), np.float32)
-    for words in named:
-        there = np.zeros(len(index), np.int8)
-        for word in words:
-            there[index.lexical.rows_of(word)] += 1
-        share += np.float32(1.0 / len(named)) * (there == len(words))
-    return share[rows] if len(rows) < len(share) else share
-
-
-def _in_time(occurred_at: NDArray[np.int64], spans: Sequence[TimeSpan]) -> Signal:
-    """[n] 1 inside one of the intervals, falling to 0 within one interval's length (a day at least) around it."""
-    nearest = np.zeros(len(occurred_at), np.float32)
-    for span in spans:
-        start, end = to_microseconds(span.start), to_microseconds(span.end)
-        outside = np.maximum(np.maximum(start - occurred_at, occurred_at - (end - 1)), 0)
-        fall = float(max(end - start, _DAY))
-        nearest = np.maximum(nearest, np.maximum(1.0 - outside / fall, 0.0).astype(np.float32))
-    return nearest
-
-
-def _recency(occurred_at: NDArray[np.int64], now: int, half_life_days: float) -> Signal:
-    """[n] 1 for now (and the future), 0.5 after one half-life."""
-    days = np.maximum(now - occurred_at, 0) / _DAY
-    return np.exp2(-days / half_life_days).astype(np.float32)
-
-
-def _session(scopes: NDArray[np.int64], sessions: NDArray[np.int32], base: Signal) -> Signal:
-    """[n] the best base score among the candidates of the same session of the same scope; 0 for those without one."""
-    places, inverse = np.unique(scopes << 32 | sessions, return_inverse=True)
-    highest = np.zeros(len(places), np.float32)
-    np.maximum.at(highest, inverse, base)
-    return np.where(sessions >= 0, highest[inverse], np.float32(0.0))
-
-
-def _strength(hashes: NDArray[np.int64]) -> Signal:
-    """[n] 0 for what was said once, 0.5 for twice, towards 1 with every repetition."""
-    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    return (1.0 - 1.0 / counts[inverse]).astype(np.float32)
+def _both(mask: Mask, other: Mask | None) -> Mask:
+    return mask if other is None else mask & other

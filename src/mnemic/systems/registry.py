@@ -18,6 +18,8 @@ SYSTEMS: dict[str, str] = {
     "dense": "mnemic.systems.dense:Dense",
     "rrf": "mnemic.systems.rrf:ReciprocalRank",
     "full": "mnemic.systems.full:Full",
+    "grep": "mnemic.systems.grep:Grep",
+    "random": "mnemic.systems.random_order:RandomOrder",
 }
 DEFAULT = "hybrid"
 

@@ -13,6 +13,7 @@ from mnemic.filters import compile_filter
 from mnemic.index.scope_index import Mask, ScopeIndex
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.store.contract import Store, iterate
+from mnemic.text.speakers import in_first_person
 
 HIDDEN_ROLES = ("system", "developer")  # instructions to a model are kept in the log and are nobody's memories
 
@@ -86,9 +87,20 @@ class View:
 
     # -- reading ------------------------------------------------------------------------------------------
 
-    def query_vector(self, text: str) -> NDArray[np.float32] | None:
-        """The cue's text as a unit vector; None where it has none."""
-        return self._embed_query(text)
+    def query_vector(self, cue: Cue, text: str | None = None) -> NDArray[np.float32] | None:
+        """The cue's text (or another for it) as a unit vector; None where it has none.
+
+        Speakers whom it names are asked about in the first person, as they speak of themselves.
+        """
+        return self._embed_query(in_first_person(cue.text if text is None else text, self.speaker_test(cue)))
+
+    def speaker_test(self, cue: Cue) -> Callable[[str], bool]:
+        """Whether a word, in lower case, stands in the name of somebody who speaks in what the cue may see."""
+        index, visible = self.index, self.visible(cue)
+        if visible is None:
+            return index.is_speaker
+        heard = set(np.unique(index.actors[visible]).tolist())
+        return lambda word: not heard.isdisjoint(index.speakers([word]))
 
     def episodes(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[int, Episode]:
         """Episodes by row; one that was forgotten a moment ago is left out."""

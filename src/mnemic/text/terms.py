@@ -91,8 +91,8 @@ def words_matching(text: str, wanted: Collection[str]) -> list[str]:
 def as_said(actor: str | None, text: str) -> str:
     """The text as it is indexed: behind the name of who said it, where that is known.
 
-    Questions name people ("What did Caroline research?"), who themselves say "I": with the name in front, both the words
-    and the vector of what she said answer to her.
+    Questions name people ("What did Caroline research?"), who themselves say "I": with the name in front, the words of what
+    she said answer to her. (Vectors are of the text alone: `mnemic.text.speakers`.)
 
     >>> as_said("Caroline", "I researched adoption agencies."), as_said(None, "It rains.")
     ('Caroline: I researched adoption agencies.', 'It rains.')

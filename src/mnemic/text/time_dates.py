@@ -89,7 +89,7 @@ def _month_day(match: re.Match[str], saying: Saying) -> Meaning | None:
     at = match.start("month")
     if match["month"] in VERB_MONTHS and saying.text[at].islower() and not match["year"]:
         is_day_first = match.start("day") < at
-        if is_day_first and not re.search(r"(?:st|nd|rd|th|of)\s", match.group()):
+        if is_day_first and not re.search(r"(?:st|(?<!\ba)nd|rd|th|of)\s", match.group()):
             return None  # "5 may be enough"
         if not is_day_first and match["day"].isdigit() and _clause_goes_on.match(saying.low, match.end()):
             return None  # "we march 5 miles"
@@ -285,13 +285,23 @@ DATE_RULES: RuleTable = tuple(
         (r"(?<![\w./-])(?P<first>\d{1,2})/(?P<second>\d{1,2})(?![\w/%-]|\.\d)", _short_date),
         (
             rf"\b(?P<month>{MONTH})\.?\s{{0,2}}(?:the\s)?(?P<day>{DAY_NUMBER})"
-            rf"(?:\s?(?:-|–|—|to)\s?(?P<last>{DAY_NUMBER})(?!\d))?(?:(?:,\s{{0,2}}|\s(?:of\s)?)(?P<year>{YEAR}))?"
+            rf"(?:\s?(?:-|–|—|to|through|thru|until|till)\s?(?P<last>{DAY_NUMBER})(?!\d))?(?:(?:,\s{{0,2}}|\s(?:of\s)?)(?P<year>{YEAR}))?"
             r"(?![\w/%])(?!\s?[ap]\.?m\b)",
             _month_day,
         ),
         (
-            rf"(?<![\w./:-])(?:the\s)?(?P<day>{DAY_NUMBER})(?:\s?(?:-|–|—|to)\s?(?P<last>{DAY_NUMBER}))?\s{{0,2}}"
+            rf"(?<![\w./:-])(?:the\s)?(?P<day>{DAY_NUMBER})(?:\s?(?:-|–|—|to|through|thru|until|till)\s?(?P<last>{DAY_NUMBER}))?\s{{0,2}}"
             rf"(?:of\s)?(?:(?<=\d)|\b)(?P<month>{MONTH})\b(?:\.?(?:,\s{{0,2}}|\s)(?P<year>{YEAR}))?",
+            _month_day,
+        ),
+        (
+            rf"\bbetween{GAP}(?:the\s)?(?P<day>{DAY_NUMBER}){GAP}and{GAP}(?:the\s)?(?P<last>{DAY_NUMBER})\s(?:of\s)?"
+            rf"(?P<month>{MONTH})\b(?:\.?(?:,\s{{0,2}}|\s)(?P<year>{YEAR}))?",
+            _month_day,
+        ),
+        (
+            rf"\bbetween{GAP}(?P<month>{MONTH})\.?\s{{0,2}}(?:the\s)?(?P<day>{DAY_NUMBER}){GAP}and{GAP}(?:the\s)?"
+            rf"(?P<last>{DAY_NUMBER})(?!\d|\s{{0,2}}(?:of\s)?{MONTH}\b)(?:(?:,\s{{0,2}}|\s(?:of\s)?)(?P<year>{YEAR}))?(?![\w/%])",
             _month_day,
         ),
         (

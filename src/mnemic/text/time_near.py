@@ -62,8 +62,9 @@ PARTS_OF_A_DAY = frozenset({"morning", "afternoon", "evening", "night"})
 
 def _near_unit(match: re.Match[str], saying: Saying) -> Meaning | None:
     """last, this, next + week, Friday, March, summer, Christmas, morning."""
-    which, thing = match["which"], re.sub(r"\s+", " ", match["thing"])
-    has_the, is_past = bool(match["the"]), which.endswith("past")
+    which, thing = (re.sub(r"\s+", " ", match[name]) for name in ("which", "thing"))
+    has_the = bool(match["the"])
+    is_past = which.endswith("past") or which.startswith("this ")  # "this last week" is the seven days to now
     sign = -1 if which in {"last", "previous"} or is_past else 0 if which in {"this", "current"} else 1
     unit = UNITS.get(thing)
     if unit in {"hour", "day", "week", "month", "quarter", "year", "decade", "century"}:
@@ -302,7 +303,7 @@ NEAR_RULES: RuleTable = tuple(
             _before_last,
         ),
         (
-            rf"\b(?P<the>(?:the|these){GAP})?(?P<which>this\spast|last|past|previous|this|current|next|coming)"
+            rf"\b(?P<the>(?:the|these){GAP})?(?P<which>this{GAP}(?:past|last|previous)|last|past|previous|this|current|next|coming)"
             rf"{GAP}(?P<thing>{_NEAR_THING})\b{_NOT_PART_OF}",
             _near_unit,
         ),

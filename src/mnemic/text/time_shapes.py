@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from mnemic.text import periods
-from mnemic.text.periods import DAY, Period, plus_units, unit_of
+from mnemic.text.periods import DAY, Period, midnight, plus_units, unit_of
 from mnemic.text.time_near import away, whole_units
 from mnemic.text.time_reading import GAP, THE, Meaning, Saying
 from mnemic.text.time_words import COUNT, ORDINAL, PART, UNIT, UNITS, WEEKDAY, WEEKDAYS, ordinal_of
@@ -28,6 +28,11 @@ def _third(match: re.Match[str], meaning: Meaning, saying: Saying) -> Period | N
 
 def _side_of_now(match: re.Match[str], meaning: Meaning, saying: Saying) -> Period | None:
     period, now = meaning.period, saying.now
+    if match["side"] == "earlier" and period.grain == "part" and period.start.date() == now.date():
+        if now >= period.end:
+            return period
+        if now <= period.start and now.hour < 6:  # "earlier this morning", said at four
+            return Period(midnight(now), now, "range")
     if not period.start < now < period.end:
         return None
     if match["side"] == "earlier":

@@ -38,6 +38,7 @@ ORDINALS = {word: number for number, word in enumerate(_ORDINALS, 1)} | {"last":
 _MONTH_NAMES = "january february march april may june july august september october november december".split()
 MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 MONTHS |= {name[:3]: number for name, number in MONTHS.items()} | {"sept": 9}
+MONTHS |= {"janurary": 1, "febuary": 2, "feburary": 2, "septmber": 9, "octobor": 10, "novemeber": 11}  # common slips
 _WEEKDAY_NAMES = "monday tuesday wednesday thursday friday saturday sunday".split()
 WEEKDAYS = {name: number for number, name in enumerate(_WEEKDAY_NAMES)}
 WEEKDAYS |= {name[:3]: number for name, number in WEEKDAYS.items()} | {"tues": 1, "thur": 3, "thurs": 3}

@@ -1,0 +1,87 @@
+"""BM25 of something larger than an episode: an episode with the one before it, and its whole session.
+
+Words of a question are spread over a conversation: "Which city did she move to?" is asked in one turn and answered in
+the next. Statistics are those of the rows in sight and nothing else.
+
+Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009. A term's rarity is
+counted over episodes for both, so that what is common in every session still tells one session from another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnemic.index.lexical import K1, B, LexicalIndex
+from mnemic.index.scope_index import Mask
+
+Signal = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PassageScores:
+    """[n] each, as shares of what an ideal passage of mean length would reach; a passage of more than the terms asked for
+    can reach more than 1 and is cut there."""
+
+    pair: Signal  # the episode and the one before it in its session
+    session: Signal  # all episodes of its session
+
+
+def passage_scores(
+    lexical: LexicalIndex,
+    terms: Sequence[str],
+    previous: NDArray[np.int32],
+    following: NDArray[np.int32],
+    sessions: NDArray[np.int64],
+    visible: Mask | None = None,
+) -> PassageScores:
+    """BM25 of each row's pair and of its session for the cue's terms.
+
+    previous, following: [n] neighbours in sight, -1 for none; sessions: [n] numbers from 0.
+    """
+    n = len(lexical)
+    pair = np.zeros(n, np.float32)
+    n_sessions = int(sessions.max()) + 1 if n else 0
+    session = np.zeros(n_sessions, np.float32)
+    lengths = lexical.lengths.values.astype(np.float32)
+    if visible is not None:
+        lengths = np.where(visible, lengths, np.float32(0.0))
+    n_visible = n if visible is None else int(visible.sum())
+    if not n_visible:
+        return PassageScores(pair, pair)
+    pair_lengths = lengths + np.where(previous >= 0, lengths[previous], np.float32(0.0))
+    session_lengths = np.bincount(sessions, weights=lengths, minlength=n_sessions).astype(np.float32)
+    pair_norm = _norm(pair_lengths, pair_lengths if visible is None else pair_lengths[visible])
+    session_norm = _norm(session_lengths, session_lengths[session_lengths > 0])
+    counts = np.zeros(n, np.float32)
+    ideal = 0.0
+    for term in dict.fromkeys(terms):
+        rows, times = lexical.postings(term)
+        if visible is not None:
+            keep = visible[rows]
+            rows, times = rows[keep], times[keep]
+        if not len(rows):
+            continue
+        idf = float(np.log1p((n_visible - len(rows) + 0.5) / (len(rows) + 0.5)))
+        ideal += idf
+        after = following[rows]
+        touched = np.union1d(rows, after[after >= 0])
+        counts[rows] = times
+        earlier = previous[touched]
+        found = counts[touched] + np.where(earlier >= 0, counts[earlier], np.float32(0.0))
+        pair[touched] += idf * (K1 + 1.0) * found / (found + pair_norm[touched])
+        counts[rows] = 0.0
+        places, inverse = np.unique(sessions[rows], return_inverse=True)
+        within = np.bincount(inverse, weights=times)
+        session[places] += idf * (K1 + 1.0) * within / (within + session_norm[places])
+    scale = np.float32(1.0 / ideal if ideal else 0.0)
+    return PassageScores(np.minimum(pair * scale, 1.0), np.minimum(session * scale, 2.0)[sessions] / np.float32(2.0))
+
+
+def _norm(lengths: Signal, of_those: Signal) -> Signal:
+    mean = float(of_those.mean()) if len(of_those) else 0.0
+    norm: Signal = (K1 * (1.0 - B + (B / (mean or 1.0)) * lengths)).astype(np.float32)
+    return norm
