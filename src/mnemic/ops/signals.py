@@ -5,7 +5,8 @@ Each is [n] in [0, 1] for the rows given.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from mnemic.text.terms import terms
 
 Rows = NDArray[np.int64]
 Signal = NDArray[np.float32]
+_HEADING = re.compile(r"\s*((?:[^\s:]+\s+){0,4}[^\s:]+):\s")
+_OF_ANOTHER = 0.4
 _ABOUT = 0.9  # of the best match
 _DAY = 86_400_000_000  # microseconds
 
@@ -65,3 +68,16 @@ def in_order(occurred_at: NDArray[np.int64], matches: Signal, newest: float) -> 
         order = order[::-1]
     ranked[order] = np.float32(abs(newest)) / np.arange(1, len(order) + 1, dtype=np.float32)
     return ranked
+
+
+def of_another(texts: Sequence[str], wanted: Collection[str]) -> Signal:
+    """[n] less than 1 for a note on something else, "water body: lake" where the body is asked for; else 1.
+
+    A note is a short heading, a colon, and what is noted; it is on something else when its heading says more than was asked.
+    """
+    found = np.ones(len(texts), np.float32)
+    for at, text in enumerate(texts):
+        heading = _HEADING.match(text)
+        if heading and not set(terms(heading[1])) <= set(wanted):
+            found[at] = _OF_ANOTHER
+    return found

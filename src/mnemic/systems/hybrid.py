@@ -49,7 +49,7 @@ from mnemic.ops.fuse import reasons, weighted_sum
 from mnemic.ops.neighbours import Beside, around, beside, best_of_session, smoothed
 from mnemic.ops.passages import PassageScores, passage_scores
 from mnemic.ops.repeats import fold_repeats
-from mnemic.ops.signals import in_order, mentions, recency, said_by, strength
+from mnemic.ops.signals import in_order, mentions, of_another, recency, said_by, strength
 from mnemic.ops.standing import INSTRUCTION_TERMS, LONGEST_TERMS, most_relevant, standing
 from mnemic.ops.timely import all_in, asked_when, told, weights_when
 from mnemic.ops.when import When
@@ -57,7 +57,7 @@ from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.view import View
 from mnemic.text.speakers import named_speakers
 from mnemic.text.terms import normalised, terms, words_matching
-from mnemic.text.time_order import wants_newest
+from mnemic.text.time_order import wants_newest, without_order
 
 Rows = NDArray[np.int64]
 Signal = NDArray[np.float32]
@@ -168,6 +168,9 @@ class Hybrid(MemorySystem):
         signals["strength"] = strength(index.hashes[rows] ^ index.actors[rows])
         episodes = view.episodes(rows[: max(_READ, 2 * cue.limit)])
         signals |= read(cue, rows, episodes)
+        if signals["newest"].any():
+            texts = [episodes[row].text if row in episodes else "" for row in rows.tolist()]
+            signals["newest"] *= of_another(texts, measured.wanted)
         return self._hits(cue, view, rows, weighted_sum(signals, weights), signals, measured, weights, episodes)
 
     def measure(self, cue: Cue, view: View, allowed: Mask | None = None) -> Measured:
@@ -177,13 +180,18 @@ class Hybrid(MemorySystem):
         speakers = named_speakers(cue.text, view.speaker_test(cue))
         when, timely = asked_when(cue, index, speakers, neighbours[0], visible, allowed)
         text = when.rest or cue.text
-        asked = terms(subject(text))
+        newest = 0.0 if when.is_all else wants_newest(cue.text)
+        asked = terms(subject(without_order(text) if newest else text)) or terms(text)
         called = {term for word in speakers for term in terms(word)}
         wanted = tuple(term for term in asked if term not in called) or tuple(asked)
         vector = view.query_vector(cue, text)
         found = passage_scores(index.lexical, wanted, *neighbours, index.session_numbers, visible)
         own, ideal = index.lexical.scores(wanted, visible)
-        rows, meaning = self._rows(index, vector, own, found, when, timely, neighbours, allowed)
+        ranked = None
+        if newest:
+            share = index.lexical.covered(wanted, _both_or(visible, allowed))
+            ranked = in_order(index.occurred_at, share, newest)
+        rows, meaning = self._rows(index, vector, own, found, when, timely, ranked, neighbours, allowed)
         if visible is not None:
             meaning = np.where(visible[rows], meaning, np.float32(0.0))
         signals: dict[str, Signal] = {
@@ -198,9 +206,7 @@ class Hybrid(MemorySystem):
             "time": timely[rows],
             "recency": recency(index.occurred_at[rows], to_microseconds(cue.asked_at), self.params.half_life_days),
         }
-        if newest := 0.0 if when.is_all else wants_newest(cue.text):
-            share = index.lexical.covered(wanted, _both_or(visible, allowed))[rows]
-            signals["newest"] = in_order(index.occurred_at[rows], share, newest)
+        signals["newest"] = np.zeros(len(rows), np.float32) if ranked is None else ranked[rows]
         signals["own"] = np.minimum(own[rows] / np.float32(ideal or 1.0), 1.0)
         has_assistant = _has_assistant(index, visible)
         is_user = (index.roles == index.number("user"))[rows] & has_assistant
@@ -241,6 +247,7 @@ class Hybrid(MemorySystem):
         found: PassageScores,
         when: When,
         timely: Signal,
+        ranked: Signal | None,
         neighbours: Beside,
         allowed: Mask | None,
     ) -> tuple[Rows, Signal]:
@@ -256,6 +263,8 @@ class Hybrid(MemorySystem):
             chosen.append(best(scores, many, _both(scores > 0, allowed)))
         if when:
             chosen.append(all_in(timely, allowed) if when.is_all else best(own, many, _both(timely > 0, allowed)))
+        if ranked is not None:
+            chosen.append(best(ranked, many, ranked > 0))
         rows = around(np.unique(np.concatenate(chosen)), neighbours, self.params.neighbours)
         return rows, np.clip(index.vectors.scores(vector, rows), 0.0, 1.0)
 

@@ -54,3 +54,16 @@ def wants_newest(text: str) -> float:
     newest = max((weight for weight, pattern in _newest if pattern.search(low)), default=0.0)
     oldest = max((weight for weight, pattern in _oldest if pattern.search(low)), default=0.0)
     return newest - oldest if newest != oldest else 0.0
+
+
+def without_order(text: str) -> str:
+    """The text without the words that ask for the newest or the oldest: they are seldom in what is asked for.
+
+    >>> without_order("What is the current value of my budget?"), without_order("Does Ann still run?")
+    ('What is the of my budget?', 'Does Ann run?')
+    """
+    if not _quick.search(text.lower()):
+        return text
+    for _, pattern in (*_newest, *_oldest):
+        text = re.sub(rf"(?i:{pattern.pattern}(?:\s+(?:value|version|entry|state)s?\b)?)", " ", text)
+    return " ".join(text.split())
