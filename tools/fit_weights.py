@@ -35,7 +35,7 @@ from mnemic.systems.hybrid import read as read_texts
 K = 10
 L2 = 3e-3
 NEGATIVES = 100  # episodes of a question that are no evidence and are learned from: the likeliest, and some at random
-NOT_FITTED = ("time", "recency", "strength")  # rare in questions with evidence, so their weights are set by hand
+NOT_FITTED = ("time", "newest", "association", "recency", "strength")  # rare in these questions, so set by hand
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read(name: str, data: Path | None, work: Path, embedder: Embedder) -> list[C
     """The questions of a dataset with evidence, measured."""
     dataset, chosen = variant(name)
     folder = data_folder(data)
-    cases = []
+    cases: list[Case] = []
     for sample in track(dataset.load(folder, chosen.id), f"Measuring {name}", chosen.samples):
         with open_log(work / name / f"{len(cases)}.db", sample, embedder) as log:
             for question in sample.questions:

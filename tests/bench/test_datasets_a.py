@@ -370,9 +370,20 @@ def test_musique_evidence_is_as_many_passages_as_the_question_has_hops(shared_da
     (sample,) = loaded("musique/train", shared_data)
     assert all(len(one.key.evidence) == int(one.category[0]) for one in sample.questions)
     assert not any(one.error for one in sample.questions)
-    title, text = sample.turns[0].text.split("\n", 1)
-    assert title == "Journal of Mathematical Physics"
-    assert text.startswith("The Journal of Mathematical Physics is")
+    titles = dict(turn.text.split("\n", 1) for turn in sample.turns)
+    assert titles["Journal of Mathematical Physics"].startswith("The Journal of Mathematical Physics is")
+
+
+def test_passages_of_one_question_do_not_stand_side_by_side(shared_data: Path) -> None:
+    (sample,) = loaded("musique/train", shared_data)
+    place = {turn.id: at for at, turn in enumerate(sample.turns)}
+    gaps = [
+        abs(place[one] - place[other])
+        for asked in sample.questions
+        for one, other in zip(asked.key.evidence, asked.key.evidence[1:], strict=False)
+    ]
+    assert sorted(gaps)[len(gaps) // 2] > len(sample.turns) / 8
+    assert len({turn.session for turn in sample.turns}) == len(sample.turns)
 
 
 def test_the_sample_of_the_current_release_has_its_answer_in_a_list(shared_data: Path) -> None:
@@ -382,11 +393,11 @@ def test_the_sample_of_the_current_release_has_its_answer_in_a_list(shared_data:
 
 def test_hotpotqa_passages_are_found_by_title_in_a_corpus_of_sentences() -> None:
     sample = multihop.read("hotpotqa", *samples.hotpotqa(), lambda asked: asked["type"])
-    assert [one.text for one in sample.turns] == [
+    assert {one.text for one in sample.turns} == {
         "Alû\nA spirit. It roams.",
         "Lilu\nA word. Related to Alû.",
         "Azul\nA tournament.",
-    ]
+    }
     (asked,) = sample.questions
     assert (asked.id, asked.category) == ("5a77", "bridge")
     assert asked.key == Key(evidence=("p0", "p1"), answers=("a spirit",))

@@ -71,7 +71,7 @@ def test_consolidate_covers_this_scope_and_those_below(memory: Memory) -> None:
     [
         ("digets", {}, SystemNotFound, "Did you mean 'digest'"),
         ("bm25", {"k1": 2.0}, ParameterError, "has no parameter k1. It has: none"),
-        ("hybrid", {"half_life": 3.0}, ParameterError, "It has: meaning, words"),
+        ("hybrid", {"half_life": 3.0}, ParameterError, "It has: meaning, context, words"),
         ("hybrid", {"words": -1.0}, ParameterError, "words=-1.0"),
         ("hybrid", {"time": float("nan")}, ParameterError, "time=nan"),
         ("hybrid", {"meaning": "much"}, ParameterError, "meaning='much'"),

@@ -48,7 +48,7 @@ def test_an_interrupted_reindex_leaves_a_store_that_is_found_by_words_and_goes_o
     assert memory.search("number 9")[0].text == "tea number 9 in the garden"
     embedder.embedded.clear()
     assert Memory.reindex(path, embedder) == 4
-    assert embedder.embedded == [f"Anna: tea number {at} in the garden" for at in range(6, 10)]
+    assert embedder.embedded == [f"tea number {at} in the garden" for at in range(6, 10)]
     assert (memory.stats()["waiting_vectors"], Memory.reindex(path, embedder)) == (0, 0)
     assert memory.system("dense").search("number 9 garden")[0].text == "tea number 9 in the garden"
 

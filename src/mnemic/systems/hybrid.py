@@ -11,6 +11,7 @@ Every episode that a cue may see gets signals in [0, 1], and its score is their 
   substance  how much is said at all, up to a dozen terms: "Thanks!" answers nothing
   kind       whether it has what the cue wants: a time for "when", a number for "how many", a name for "who" (`ops/answers.py`)
   statement  1 unless it is a question itself
+  association  how strongly the best by meaning and own words point to it, by names that the cue lacks (`ops/spread.py`)
   names      the share of the people, places and things named in the cue that it mentions or is said by
   time       whether it happened in a time or session the cue names ("last March", resolved against when the cue was asked);
              the stricter the cue means it, the more of the whole weight it has (`ops/when.py`)
@@ -26,13 +27,14 @@ them. There an episode's own words count instead of its pair's and its session's
   role       1 for what the user said, unless the cue asks what the assistant said (`ops/asking.py`)
   standing   how surely it is an instruction, for the few that bear most on a cue that asks for help (`ops/standing.py`)
 
-In a large scope only candidates are scored: the best by meaning and by words, those in the cue's time, and their
-neighbours. The same thing said several times is one hit. Nothing is written, so there is nothing to rebuild.
+In a large scope only candidates are scored: the best by meaning and by words, those in the cue's time, their
+neighbours, and what the best of these point to. The same thing said several times is one hit. Nothing is written, so
+there is nothing to rebuild.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -45,11 +47,13 @@ from mnemic.index.vectors import best
 from mnemic.model import Cue, Episode, Hit
 from mnemic.ops.answers import has_kind, is_question, wanted_kind
 from mnemic.ops.asking import looks_back, subject, whose
+from mnemic.ops.confidence import confidence
 from mnemic.ops.fuse import reasons, weighted_sum
 from mnemic.ops.neighbours import Beside, around, beside, best_of_session, smoothed
 from mnemic.ops.passages import PassageScores, passage_scores
 from mnemic.ops.repeats import fold_repeats
 from mnemic.ops.signals import in_order, mentions, of_another, recency, said_by, strength
+from mnemic.ops.spread import Found, Names, Sight, associate, names_in
 from mnemic.ops.standing import INSTRUCTION_TERMS, LONGEST_TERMS, most_relevant, standing
 from mnemic.ops.timely import all_in, asked_when, told, weights_when
 from mnemic.ops.when import When
@@ -77,6 +81,7 @@ class Params:
     substance: float = 0.03
     kind: float = 0.06
     statement: float = 0.02
+    association: float = 0.30
     names: float = 0.01
     time: float = 0.03
     recency: float = 0.01
@@ -105,7 +110,7 @@ class Params:
 
     def weights(self) -> dict[str, float]:
         """The weights by signal, scaled to sum to 1."""
-        named = {field.name: getattr(self, field.name) for field in fields(self)[:17]}
+        named = {field.name: getattr(self, field.name) for field in fields(self)[:18]}
         total = sum(named.values()) or 1.0
         return {name: weight / total for name, weight in named.items()}
 
@@ -113,6 +118,7 @@ class Params:
 WITH_ASSISTANT = Params(
     meaning=0.28, own=0.22, context=0.25, session=0.08, speaker=0.08, names=0.03, time=0.06, recency=0.01, strength=0.02,
     role=0.2, standing=0.3, words=0.0, topic=0.0, substance=0.0, kind=0.0, statement=0.0,
+    association=0.0,
 )  # fmt: skip
 
 
@@ -125,6 +131,7 @@ class Measured:
     is_found: Mask  # [n] whether a row has anything of the cue at all
     wanted: tuple[str, ...]  # the cue's terms
     when: When  # the time it names
+    through: Mapping[int, str]  # by row, the name by which others point to it
     has_assistant: bool  # whether a user speaks with an assistant here
 
 
@@ -173,6 +180,10 @@ class Hybrid(MemorySystem):
             signals["newest"] *= of_another(texts, measured.wanted)
         return self._hits(cue, view, rows, weighted_sum(signals, weights), signals, measured, weights, episodes)
 
+    def confidence(self, cue: Cue, hits: Sequence[Hit], view: View, embedder: str) -> float:
+        """How surely what was asked is stored: see `mnemic.ops.confidence`."""
+        return confidence(cue, hits, view.index, view.visible(cue), embedder)
+
     def measure(self, cue: Cue, view: View, allowed: Mask | None = None) -> Measured:
         """All signals of the rows that may answer a cue; `tools/fit_weights.py` learns their weights from this."""
         index, visible = view.index, view.visible(cue)
@@ -186,14 +197,22 @@ class Hybrid(MemorySystem):
         wanted = tuple(term for term in asked if term not in called) or tuple(asked)
         vector = view.query_vector(cue, text)
         found = passage_scores(index.lexical, wanted, *neighbours, index.session_numbers, visible)
-        own, ideal = index.lexical.scores(wanted, visible)
+        sums, ideal = index.lexical.scores(wanted, visible)
+        own = np.minimum(sums / np.float32(ideal or 1.0), 1.0)
         ranked = None
         if newest:
             share = index.lexical.covered(wanted, _both_or(visible, allowed))
             ranked = in_order(index.occurred_at, share, newest)
-        rows, meaning = self._rows(index, vector, own, found, when, timely, ranked, neighbours, allowed)
-        if visible is not None:
-            meaning = np.where(visible[rows], meaning, np.float32(0.0))
+        rows = self._rows(index, vector, own, found, when, timely, ranked, neighbours, allowed)
+        meaning = _meaning(index, vector, rows, own, visible)
+        has_assistant = _has_assistant(index, visible)
+        weights = self._with_assistant if has_assistant else self._between_people
+        pointed = Found(np.zeros(len(index), np.float32), {})
+        if weights["association"]:
+            pointed = _pointed(view, rows, np.float32(0.5) * (meaning + own[rows]), cue.text, visible)
+        if len(rows) < len(index):
+            rows = np.union1d(rows, best(pointed.values, self.params.candidates, pointed.values > 0.0))
+            meaning = _meaning(index, vector, rows, own, visible)
         signals: dict[str, Signal] = {
             "meaning": meaning,
             "context": smoothed(rows, meaning, neighbours, self.params.neighbours),
@@ -202,21 +221,22 @@ class Hybrid(MemorySystem):
             "topic": found.session[rows],
             "speaker": said_by(index.actors[rows], index.speakers(speakers)),
             "substance": np.minimum(index.lexical.lengths.values[rows] / np.float32(_ENOUGH_TERMS), 1.0),
+            "association": pointed.values[rows],
             "names": mentions(index, rows, cue.text),
             "time": timely[rows],
             "recency": recency(index.occurred_at[rows], to_microseconds(cue.asked_at), self.params.half_life_days),
         }
         signals["newest"] = np.zeros(len(rows), np.float32) if ranked is None else ranked[rows]
-        signals["own"] = np.minimum(own[rows] / np.float32(ideal or 1.0), 1.0)
-        has_assistant = _has_assistant(index, visible)
+        signals["own"] = own[rows]
         is_user = (index.roles == index.number("user"))[rows] & has_assistant
         signals["role"] = (is_user & (whose(cue.text) == "user")).astype(np.float32)
         relevance = np.float32(0.5) * (meaning + signals["own"])
         signals["standing"] = self._standing(
             cue, view, rows, relevance, _both(is_user, allowed if allowed is None else allowed[rows])
         )
-        is_found = timely[rows] > 0.0 if when.is_all else (meaning > 0.0) | (own[rows] > 0.0)
-        return Measured(rows, signals, is_found, wanted, when, has_assistant)
+        is_found = (meaning > 0.0) | (own[rows] > 0.0) | (signals["association"] > 0.0)
+        is_found = timely[rows] > 0.0 if when.is_all else is_found
+        return Measured(rows, signals, is_found, wanted, when, pointed.through, has_assistant)
 
     def _standing(self, cue: Cue, view: View, rows: Rows, relevance: Signal, may_be: Mask) -> Signal:
         """[n] how surely an episode is a standing instruction, for the few that bear most on the cue; else 0."""
@@ -250,13 +270,11 @@ class Hybrid(MemorySystem):
         ranked: Signal | None,
         neighbours: Beside,
         allowed: Mask | None,
-    ) -> tuple[Rows, Signal]:
-        """The rows to score, ascending, and their cosines: all of them, or the candidates and their neighbours."""
-        if vector is None:
-            return np.arange(len(index)), np.zeros(len(index), np.float32)
-        cosines = index.vectors.all_scores(vector)
-        if cosines is not None:
-            return np.arange(len(index)), np.clip(cosines, 0.0, 1.0)
+    ) -> Rows:
+        """The rows to score, ascending: all of them, or in a large scope the candidates and their neighbours."""
+        index.vectors.settle()
+        if vector is None or index.vectors.is_exact:
+            return np.arange(len(index))
         many = self.params.candidates
         chosen = [index.vectors.top(vector, many, allowed)[0]]
         for scores in (own, found.pair + found.session):
@@ -265,8 +283,7 @@ class Hybrid(MemorySystem):
             chosen.append(all_in(timely, allowed) if when.is_all else best(own, many, _both(timely > 0, allowed)))
         if ranked is not None:
             chosen.append(best(ranked, many, ranked > 0))
-        rows = around(np.unique(np.concatenate(chosen)), neighbours, self.params.neighbours)
-        return rows, np.clip(index.vectors.scores(vector, rows), 0.0, 1.0)
+        return around(np.unique(np.concatenate(chosen)), neighbours, self.params.neighbours)
 
     def _hits(
         self,
@@ -301,13 +318,14 @@ class Hybrid(MemorySystem):
                 Hit(
                     score=float(scores[at]),
                     episode=episode,
-                    reasons=reasons(signals, weights, at, _notes(episode, stems, measured.when)),
+                    reasons=reasons(signals, weights, at, _notes(episode, stems, measured, int(rows[at]))),
                     duplicates=tuple(episodes[int(rows[order[other]])].id for other in repeats),
                 )
             )
         return hits
 
 
+_POINTED = 0.5  # what being pointed to is worth beside meaning and words, for where the second hop starts
 _READ = 60  # candidates whose texts are read, the likeliest first
 
 
@@ -327,6 +345,17 @@ def _both_or(mask: Mask | None, other: Mask | None) -> Mask | None:
     return other if mask is None else _both(mask, other)
 
 
+def _meaning(index: ScopeIndex, vector: Signal | None, rows: Rows, own: Signal, visible: Mask | None) -> Signal:
+    """[n] cosines with the cue's vector, 0 out of sight; what waits for its vector is known by its words until then."""
+    if vector is None:
+        return np.zeros(len(rows), np.float32)
+    cosines = index.vectors.all_scores(vector) if len(rows) == len(index) else None
+    if cosines is None:
+        cosines = index.vectors.scores(vector, rows)
+    known = np.where(cosines == 0.0, own[rows], np.clip(cosines, 0.0, 1.0))
+    return known if visible is None else np.where(visible[rows], known, np.float32(0.0))
+
+
 def _has_assistant(index: ScopeIndex, visible: Mask | None) -> bool:
     """Whether a user speaks with an assistant here, as far as is in sight; else roles tell nothing."""
     number = index.number("assistant")
@@ -338,12 +367,24 @@ def _words_said(episode: Episode) -> frozenset[str]:
     return frozenset([*normalised(episode.text).split(), f"by {episode.actor}"])
 
 
-def _notes(episode: Episode, wanted: Collection[str], when: When) -> dict[str, str]:
+def _pointed(view: View, rows: Rows, scores: Signal, asked: str, visible: Mask | None) -> Found:
+    """What the rows in sight with the highest scores point to."""
+    dense = np.zeros(len(view.index), np.float32)
+    dense[rows] = scores if visible is None else scores * visible[rows]
+
+    def names_of(some: Rows) -> dict[int, Names]:
+        return {row: names_in(episode.text) for row, episode in view.episodes(some).items()}
+
+    return associate(dense, terms(asked), names_of, Sight.of(view.index.lexical, visible), weight=_POINTED)
+
+
+def _notes(episode: Episode, wanted: Collection[str], measured: Measured, row: int) -> dict[str, str]:
     """The signals in words."""
+    when = measured.when
     notes = {"words": ", ".join(words_matching(episode.text, wanted)[:6]), "speaker": episode.actor or ""}
     moment = episode.occurred_at
     named = [one.text for one in when.spans if one.start <= moment < one.end]
-    return notes | {"time": named[0] if named else when.note}
+    return notes | {"time": named[0] if named else when.note, "association": measured.through.get(row, "")}
 
 
 def _both(mask: Mask, other: Mask | None) -> Mask:

@@ -7,6 +7,7 @@ is its supporting passages. Two files make it: `<name>.json` with the questions,
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -39,7 +40,11 @@ def read(id: str, asked: list[Asked], corpus: Any, category: Callable[[Asked], s
     by_content: dict[tuple[str, str], str] = {}
     for number, (title, text) in enumerate(passages):
         by_content.setdefault((title, _SPACE.sub("", text)), f"p{number}")
-    turns = (Turn(id=f"p{number}", text=f"{title}\n{text}") for number, (title, text) in enumerate(passages))
+    # a pool has no order: in the file's, passages of one question stand side by side, and a neighbour would tell
+    order = sorted(
+        range(len(passages)), key=lambda number: hashlib.sha256("\n".join(passages[number]).encode()).digest()
+    )
+    turns = (Turn(id=f"p{n}", text="\n".join(passages[n]), session=f"p{n}") for n in order)
     questions = (_question(one, by_content, category) for one in asked)
     return Sample(id=id, turns=tuple(turns), questions=tuple(questions))
 
