@@ -33,10 +33,10 @@ types: $(VENV)/.dev ## types
 layers: $(VENV)/.dev ## that each room imports only from rooms below it
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## speed of the spine, embedding throughput, LoCoMo retrieval; some minutes
+bench: $(VENV)/.dev ## speed of the spine, embedding throughput, LoCoMo retrieval where its file is; some minutes
 	@$(BIN)/python benchmarks/spine.py
 	@$(BIN)/python benchmarks/embedding.py
-	@$(BIN)/python benchmarks/locomo.py
+	-@$(BIN)/mnemic bench locomo --system hybrid --out locomo.sqlite
 
 serve: ## the server (not in this version)
 	@echo "This version has the library and the command line; the server comes later. Try: make demo" && exit 2

@@ -189,20 +189,21 @@ class Recording:
 
 
 def texts_of(samples: Sequence[dict[str, Any]]) -> list[str]:
-    """Every text that some memory may ask a vector of: the line, what was said, the questions, and what Mnemic makes of them."""
+    """Every text that some memory may ask a vector of: lines, questions, and whatever Mnemic makes of them in its two forms."""
     recording = Recording()
     for sample in samples:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            Memory.open(Path(folder) / "memory.db", embedder=recording) as memory,
-        ):
-            items = measure.items_of(sample)
-            memory.add([with_mnemic.message(item) for item in items])
-            canaries = [one.text for one in measure.canaries(samples)[0][:: measure.EACH] if sample is samples[0]]
-            for query in (*canaries, *(one["text"] for one in sample["questions"])):
-                memory.search(query, limit=1)
-            recording.texts |= dict.fromkeys(item.text for item in items)
-            recording.texts |= dict.fromkeys(one["text"] for one in sample["questions"])
+        items = measure.items_of(sample)
+        queries = [one["text"] for one in sample["questions"]]
+        canaries = [item.text for item in items[:: measure.EACH]] if sample is samples[0] else []
+        recording.texts |= dict.fromkeys((*queries, *(item.text for item in items)))
+        for form in (with_mnemic.message, with_mnemic.line):
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                Memory.open(Path(folder) / "memory.db", embedder=recording) as memory,
+            ):
+                memory.add([form(item) for item in items])
+                for query in (*canaries, *queries):
+                    memory.search(query, limit=1)
     return list(recording.texts)
 
 
@@ -250,52 +251,60 @@ def write_world(folder: Path, n: int) -> None:
 
 def measured(peer: Peer, mode: str, options: argparse.Namespace, python: Path) -> dict[str, Any]:
     """The figures of one memory in one mode: those kept from before where nothing has changed, else new ones."""
-    folder: Path = options.work / peer.id
-    kept = folder / f"{mode}.json"
-    code = [PARTS / peer.script, PARTS / "measure.py"]
-    inputs = [options.work / "data" / name for name in ("locomo.json", "embedder", "world.json", "world.npy")]
-    state = [
-        environments.digest_of(*code),
-        environments.digest_of(*inputs),
-        options.sizes,
-        str(python),
-        peer.requirements,
-    ]
-    state += [environments.mnemic_digest()] if peer is MNEMIC else []
-    state = json.loads(json.dumps(state))
+    kept = options.work / peer.id / f"{mode}.json"
+    groups: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     is_again = "all" in options.again or is_wanted(peer, options.again)
-    if kept.exists() and not is_again and (found := json.loads(kept.read_text()))["state"] == state:
-        return dict(found["figures"])
+    stale = {
+        name: state
+        for name, state in states(peer, mode, options, python).items()
+        if is_again or name not in groups or groups[name]["state"] != state
+    }
     try:
-        inside = environments.prepare(peer, folder, python)
+        inside = environments.prepare(peer, kept.parent, python) if stale else python
+        for name, state in stale.items():
+            groups[name] = {"state": state, "figures": figures_of(name, peer, mode, inside, options)}
+            kept.write_text(json.dumps(groups))
     except NotInstalled as error:
         return {"failed": f"not installed: {error}"}
-    try:
-        figures = figures_of(peer, mode, inside, options)
     except PartFailed as error:
         return {"failed": str(error)}
-    kept.write_text(json.dumps({"state": state, "figures": figures}))
-    return figures
+    return {name: value for group in groups.values() for name, value in group["figures"].items()}
+
+
+def states(peer: Peer, mode: str, options: argparse.Namespace, python: Path) -> dict[str, Any]:
+    """For each group of figures, everything that they follow from but the machine."""
+    data = options.work / "data"
+    common = [str(python), *peer.requirements, *([environments.mnemic_digest()] if peer is MNEMIC else [])]
+    adapter = [PARTS / peer.script, PARTS / "measure.py"]
+    found = {
+        "recall": [*common, environments.digest_of(*adapter, data / "locomo.json", data / "embedder")],
+        "environment": common,
+    }
+    if not (peer is MNEMIC and mode in CONTROLS):
+        inputs = [PARTS / "speed.py", data / "world.json", data / "world.npy"]
+        found["speed"] = [*common, *map(str, options.sizes), environments.digest_of(*adapter, *inputs)]
+    return found
 
 
 class PartFailed(Exception):
     """A part did not give figures; the message says why."""
 
 
-def figures_of(peer: Peer, mode: str, python: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """All parts of one mode. Raises PartFailed."""
+def figures_of(group: str, peer: Peer, mode: str, python: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The figures of one group. Raises PartFailed."""
 
     def part(name: str, *more: str) -> dict[str, Any]:
         return run_part(peer, python, [name, "--mode", mode, *more], options.work / "data")
 
-    figures = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds")} | part("about")
-    wrong = part("check")["problems"]
+    if group == "environment":
+        return {"environment": environments.describe(peer, python)}
+    if group == "speed":
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"speed": [part("speed", "--size", str(size)) for size in options.sizes], "speed_at": now}
+    about, wrong = part("about"), part("check")["problems"]
     if wrong:
         raise PartFailed(f"its self-check failed: {'; '.join(wrong)}")
-    figures |= {"retrieval": part("retrieval")} | {"environment": environments.describe(peer, python)}
-    if not (peer is MNEMIC and mode in CONTROLS):
-        figures["speed"] = [part("speed", "--size", str(size)) for size in options.sizes]
-    return figures
+    return about | {"retrieval": part("retrieval")}
 
 
 def run_part(peer: Peer, python: Path, arguments: Sequence[str], data: Path) -> dict[str, Any]:

@@ -16,6 +16,10 @@ import pytest
 from mnemic.bench.dataset import Key, Question, Sample, Turn
 from mnemic.models.resolve import open_embedder
 
+SPEEDS = (
+    *("single_ms", "single_cpu_ms", "batch_per_s", "batch_cpu_ms", "search_p50_ms", "search_p95_ms"),
+    *("search_cpu_ms", "disk_bytes"),
+)
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -178,6 +182,22 @@ def test_retrieval_gives_the_hits_of_every_question_and_counts_the_vectors_asked
     assert found["vectors"] == 101  # `Plain` asks for those of all items at every search
 
 
+def test_speed_is_measured_with_as_many_items_as_asked_for(samples: Any, lookup: Any, scratch: Path) -> None:
+    seen = []
+
+    class Counting(Plain):
+        def close(self) -> None:
+            seen.append(self.count("speed"))
+
+    items = [item | {"id": f"{item['id']}-{copy}"} for copy in range(3) for item in samples[0]["items"]]
+    world = {"items": items, "queries": [item["text"] for item in items[:110]]}
+    found = load("speed").speed(Counting, lookup, world, 250, scratch)
+    assert seen == [250] * 3
+    assert found["size"] == 250
+    assert found["runs"] == 3
+    assert all(found[name] >= 0 for name in SPEEDS)
+
+
 def test_a_memory_that_lost_items_gives_no_figure(samples: Any, lookup: Any, scratch: Path) -> None:
     class Losing(Plain):
         def add_many(self, space: str, items: Sequence[Any]) -> None:
@@ -259,7 +279,7 @@ def found() -> dict[str, Any]:
     ]
 
     def memory(hits: list[str], mode: str = "search()") -> dict[str, Any]:
-        run = dict.fromkeys(("single_ms", "batch_per_s", "search_p50_ms", "search_p95_ms", "disk_bytes"), 2.0)
+        run = dict.fromkeys(SPEEDS, 2.0)
         run |= {
             "save_ms": 0.0,
             "rss_bytes": 2**20,

@@ -1,4 +1,4 @@
-"""What is measured of every memory, in its own environment: a self-check, LoCoMo retrieval, speed and size.
+"""What is measured of every memory, in its own environment: a self-check, LoCoMo retrieval, and speed (`speed.py`).
 
 Each `with_*.py` beside this file puts one memory behind the verbs of `Adapter` and hands it to `main`, which does one
 part and writes its figures as JSON. Nothing but numpy is needed. Embedding costs a dictionary look-up for everyone:
@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import socket
 import sqlite3
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -26,10 +24,7 @@ import numpy as np
 
 K = 20  # the most that a question asks for
 BATCH = 100
-SINGLES = 200  # adds one by one, on top of what is there
-RUNS = 3
 EACH = 7  # every seventh canary is looked for
-SLOW_S = 60.0  # what takes longer to fill is filled once
 REFUSED: list[str] = []  # addresses that something tried to reach
 
 
@@ -133,8 +128,10 @@ def main(modes: dict[str, type[Adapter]]) -> None:
     elif options.part == "retrieval":
         figures = retrieval(adapter, *locomo_lookup(options.data, adapter), options.scratch)
     else:
-        lookup = Lookup(options.data, "world")
-        figures = speed(adapter, lookup, json.loads((options.data / "world.json").read_text()), options)
+        from speed import speed  # beside this file; it needs what is defined here
+
+        world = json.loads((options.data / "world.json").read_text())
+        figures = speed(adapter, Lookup(options.data, "world"), world, options.size, options.scratch)
     options.out.write_text(json.dumps(figures | {"refused": sorted(set(REFUSED))}))
 
 
@@ -239,89 +236,6 @@ def retrieval(make: type[Adapter], lookup: Lookup, samples: Sequence[dict[str, A
     return {"hits": hits, "write_s": wrote_s, "search_ms": 1e3 * statistics.median(times), "vectors": vectors}
 
 
-# -- speed ----------------------------------------------------------------------------------------------------
-
-
-def speed(make: type[Adapter], lookup: Lookup, world: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Adding in batches and one by one, searching, bytes and memory, at one size; medians of several fresh runs."""
-    items = items_of(world)
-    if make.takes == "lists":
-        lookup.lists([])
-    n, queries = options.size, world["queries"]
-    floors = {"floor_commit_ms": bare_commits(options.scratch, items), "floor_scan_ms": exact_scan(lookup, n)}
-    forget_peak()
-    before = current_rss()
-    runs = []
-    for number in range(RUNS):
-        folder = options.scratch / f"run{number}"
-        folder.mkdir()
-        runs.append(one_run(make, folder, lookup, items, queries, n))
-        if number == 0:
-            rss = highest_rss() - before
-        if runs[0]["fill_s"] > SLOW_S:
-            break
-    medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-    return medians | floors | {"runs": len(runs), "rss_bytes": rss, "size": n}
-
-
-def one_run(
-    make: type[Adapter], folder: Path, lookup: Lookup, items: Sequence[Item], queries: Sequence[str], n: int
-) -> dict[str, float]:
-    memory = make(folder, lookup)
-    first = n - SINGLES
-    began = time.perf_counter()
-    for start in range(0, first, BATCH):
-        memory.add_many("speed", items[start : min(start + BATCH, first)])
-    fill_s = time.perf_counter() - began
-    singles = timed(lambda item: memory.add("speed", item), items[first:n])
-    began = time.perf_counter()
-    memory.save()
-    save_s = time.perf_counter() - began
-    if memory.count("speed") != n:
-        raise SystemExit(f"{memory.count('speed')} items are there of {n}")
-    for query in queries[:10]:
-        memory.search("speed", query, 10)
-    times = timed(lambda query: memory.search("speed", query, 10), queries[10:110])
-    memory.close()
-    return {
-        "fill_s": fill_s,
-        "batch_per_s": first / fill_s,
-        "single_ms": 1e3 * statistics.median(singles),
-        "save_ms": 1e3 * save_s,
-        "search_p50_ms": 1e3 * statistics.median(times),
-        "search_p95_ms": 1e3 * float(np.percentile(times, 95)),
-        "disk_bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
-    }
-
-
-def bare_commits(folder: Path, items: Sequence[Item]) -> float:
-    """The median milliseconds of a commit of one row with SQLite alone (WAL, FULL): what a durable write costs here now."""
-    connection = sqlite3.connect(folder / "floor.db", isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("CREATE TABLE bare (id TEXT PRIMARY KEY, text TEXT, vector BLOB)")
-    rows = [(item.id, item.text, bytes(768)) for item in items[:SINGLES]]
-    times = timed(lambda row: connection.execute("INSERT INTO bare VALUES (?, ?, ?)", row), rows)
-    connection.close()
-    return 1e3 * statistics.median(times)
-
-
-def exact_scan(lookup: Lookup, n: int) -> float:
-    """The median milliseconds of numpy's exact scan of n vectors: what a search costs at least here now."""
-    matrix = np.ascontiguousarray(lookup.vectors[:n])
-    return 1e3 * statistics.median(timed(lambda row: np.argpartition(-(matrix @ matrix[row]), 10), range(50)))
-
-
-def timed(call: Callable[[Any], object], values: Iterable[Any]) -> list[float]:
-    """The seconds of each call."""
-    times = []
-    for value in values:
-        began = time.perf_counter()
-        call(value)
-        times.append(time.perf_counter() - began)
-    return times
-
-
 # -- reading --------------------------------------------------------------------------------------------------
 
 
@@ -332,26 +246,3 @@ def locomo_lookup(folder: Path, adapter: type[Adapter]) -> tuple[Lookup, list[di
 def items_of(sample: dict[str, Any]) -> list[Item]:
     """The items of a sample or of the made-up world."""
     return [Item(**item) for item in sample["items"]]
-
-
-def current_rss() -> int:
-    """Bytes in memory now; 0 where /proc is not there."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
-def forget_peak() -> None:
-    """Start the high-water mark afresh, so that reading the vectors does not count."""
-    with suppress(OSError):  # where /proc is not there
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def highest_rss() -> int:
-    """The most bytes in memory since `forget_peak`."""
-    try:
-        entries = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(entry.split()[1]) * 1024 for entry in entries if entry.startswith("VmHWM:")), 0)

@@ -44,7 +44,7 @@ class InProcess(measure.Adapter):
 
 class Sqlite(InProcess):
     search_mode = "store.search(query=): cosine, every vector compared, in SQL"
-    guarantee = "survives a power cut (SQLite's own default, WAL and FULL)"
+    guarantee = "survives a power cut (SQLite's default: rollback journal, FULL)"
     is_kept = True
 
     def open(self) -> BaseStore:

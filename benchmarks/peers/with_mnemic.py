@@ -43,6 +43,11 @@ def message(item: measure.Item) -> dict[str, Any]:
     }
 
 
+def line(item: measure.Item) -> dict[str, Any]:
+    """The same turn as the others get it."""
+    return {"role": "user", "content": item.text, "id": item.id}
+
+
 class Default(measure.Adapter):
     search_mode = "search(): the default system"
     guarantee = "survives a power cut (WAL, FULL)"
@@ -73,7 +78,7 @@ class Line(Default):
     search_mode = "the default system, given the line alone"
 
     def message(self, item: measure.Item) -> dict[str, Any]:
-        return {"role": "user", "content": item.text, "id": item.id}
+        return line(item)
 
 
 class Bm25(Line):

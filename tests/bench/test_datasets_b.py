@@ -394,6 +394,17 @@ def test_a_user_shows_one_preference_of_each_topic_and_each_question_has_its_own
             assert question.text not in texts.values()
 
 
+@pytest.mark.parametrize("form", ["explicit", "choice", "persona"])
+def test_no_session_tells_a_preference_from_the_filler_around_it(form: str, shared_data: Path) -> None:
+    for sample in loaded(f"prefeval/{form}-10", shared_data):
+        evidence = {id for question in sample.questions for id in question.key.evidence}
+        of_session: dict[str | None, set[bool]] = {}
+        for turn in sample.turns:
+            of_session.setdefault(turn.session, set()).add(turn.id in evidence)
+        assert {True} not in of_session.values()  # none holds evidence alone
+        assert all(str(session).startswith("filler-") for session in of_session)
+
+
 def test_a_choice_is_evidence_by_the_users_pick_and_a_persona_by_every_word_of_the_user() -> None:
     names = ("query", "assistant_options", "user_selection", "assistant_acknowledgment")
     said, evidence = prefeval.shown("choice", {"conversation": {name: name for name in names}})

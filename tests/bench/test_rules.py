@@ -13,17 +13,19 @@ import pytest
 from bench.tiny import SAMPLES, TINY, sample
 from mnemic import Cue, Hit, Memory
 from mnemic.bench import check
-from mnemic.bench.metrics import BUDGETS, average
-from mnemic.bench.results import Asked, Results
+from mnemic.bench.dataset import Key, Question
+from mnemic.bench.metrics import BUDGETS, Outcome, average, score
+from mnemic.bench.results import Asked, Found, Results
 from mnemic.bench.run import Settings, check_counts, run
-from mnemic.bench.spec import CONTROLS
-from mnemic.bench.trial import Leak, open_log
+from mnemic.bench.spec import CONTROLS, Spec
+from mnemic.bench.trial import Asking, Leak, measure, open_log
 from mnemic.errors import FormatError
 from mnemic.models.resolve import open_embedder
 from mnemic.ops.pack import pack
 from mnemic.systems.bm25 import BM25
 from mnemic.systems.registry import SYSTEMS
 from mnemic.systems.view import View
+from mnemic.text.tokens import count_tokens
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,26 @@ def test_3_every_system_is_compared_at_equal_context_tokens(results: Results) ->
         assert max(one.context_tokens for one in rows(results, system)) <= 700
 
 
+def test_3_only_what_stands_in_the_block_counts_as_shown_and_every_hit_costs_more_than_its_words(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(
+        out=tmp_path / "r.sqlite",
+        systems=("hybrid",),
+        embedder="hashing",
+        depth=10,
+        budget_tokens=90,
+        keeps_blocks=True,
+    )
+    run(TINY, TINY.variants[0], tmp_path, settings)
+    texts = {turn.id: turn.text for number in range(SAMPLES) for turn in sample(number).turns}
+    with Results(settings.out) as made:
+        for one in made.asked("tiny"):
+            assert all(texts[turn] in str(one.extra["block"]) for turn in one.context_turns)
+            assert len(one.context_turns) < len(one.found) or len(one.found) < 3
+            assert all(hit.tokens > count_tokens(texts[hit.turns[0]]) for hit in one.found)
+
+
 # -- 4 --------------------------------------------------------------------------------------------------------
 
 
@@ -93,6 +115,13 @@ def test_5_what_has_no_answer_counts_apart_and_never_in_the_total(results: Resul
     _, n = average(asked, "sources@1", TINY.apart)
     assert n == 6 * SAMPLES
     assert all(one.confidence is not None for one in asked)
+
+
+def test_5_what_has_no_answer_is_never_scored_by_the_evidence_that_its_file_names() -> None:
+    question = Question(id="q", text="?", category="5", key=Key(evidence=("a",)), task="absent")
+    found = [Found(turns=("a",), score=1.0, tokens=5)]
+    outcome = Outcome(found=found, is_all=True, texts=["a"], context_turns=["a"])
+    assert score(question, outcome, (1,)) == {"sources@1": 1.0}
 
 
 def test_5_denominators_are_asserted() -> None:
@@ -179,6 +208,15 @@ def test_7_a_system_that_fails_its_check_has_an_error_and_no_numbers(
         monkeypatch.setattr(Faulty, "fault", "")
         assert run(TINY, TINY.variants[0], tmp_path, settings).errors == {}
         assert len(made.asked("tiny", "faulty")) == 1
+
+
+def test_7_turns_that_could_not_be_taken_in_are_counted_for_every_system(tmp_path: Path) -> None:
+    whole = sample(0)
+    broken = replace(whole, turns=(*whole.turns[:-1], replace(whole.turns[-1], text="")))
+    asking = Asking(run="r", dataset="tiny", ks=(5,), depth=10, budget_tokens=700)
+    with open_log(tmp_path / "log.db", broken, open_embedder("hashing")) as log:
+        for system in ("bm25", "oracle"):
+            assert measure(log, Spec(system, system), asking)[0].failures == 1
 
 
 # -- 8 --------------------------------------------------------------------------------------------------------

@@ -201,6 +201,47 @@ def test_what_was_measured_otherwise_is_measured_again_in_its_place(
         assert len(results.asked("tiny")) == len(CONTROLS) * len(sample(0).questions)
 
 
+def test_a_log_that_other_code_wrote_is_not_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(tmp_path, samples=1, keep_logs=True)
+    work = tmp_path / "r.sqlite.work" / "tiny"
+    (before,) = work.glob("*.db")
+    monkeypatch.setattr(running, "code_digest", lambda: "another")
+    measured(tmp_path, samples=1, keep_logs=True)
+    (after,) = work.glob("*.db")
+    assert before != after
+
+
+def test_a_limit_never_takes_rows_away(tmp_path: Path) -> None:
+    measured(tmp_path, "hybrid", samples=1)
+    whole = rows(tmp_path)
+    with pytest.raises(ParameterError, match=r"would leave 2 of them\. Give another --out"):
+        measured(tmp_path, "hybrid", limit=2)
+    assert rows(tmp_path) == whole
+
+
+def test_systems_that_were_asked_fewer_questions_are_named(tmp_path: Path) -> None:
+    measured(tmp_path, "hybrid", samples=1)
+    measured(tmp_path, samples=2)
+    with Results(tmp_path / "r.sqlite") as results:
+        assert "Not all systems were asked all 14 questions: hybrid 7. Run these again." in results.warnings("tiny")
+    measured(tmp_path, "hybrid", samples=2)
+    with Results(tmp_path / "r.sqlite") as results:
+        assert [one for one in results.warnings("tiny") if "Run these again" in one] == []
+
+
+def test_rows_of_other_code_are_named_until_they_are_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(tmp_path, "hybrid", samples=1)
+    monkeypatch.setattr(running, "code_digest", lambda: "another")
+    measured(tmp_path, samples=1)
+    with Results(tmp_path / "r.sqlite") as results:
+        assert [one for one in results.warnings("tiny") if "other code" in one and "the rest: hybrid." in one] != []
+    measured(tmp_path, "hybrid", samples=1)
+    with Results(tmp_path / "r.sqlite") as results:
+        assert [one for one in results.warnings("tiny") if "other code" in one] == []
+
+
 class Cut(BaseException):
     """The run is cut short."""
 

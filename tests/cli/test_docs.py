@@ -17,7 +17,7 @@ EXAMPLES = [line.strip() for line in DOCS.splitlines() if line.startswith("    "
 
 
 def test_the_commands_are_those_that_were_promised() -> None:
-    promised = "demo add import search context list show forget stats systems reindex export doctor audit"
+    promised = "demo add import search context why-not list show forget export stats systems reindex doctor audit compare bench"
     assert sorted(promised.split()) == COMMANDS
 
 
@@ -43,10 +43,8 @@ def test_each_command_teaches_with_an_example(command: str) -> None:
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_an_examples_options_exist(line: str) -> None:
     words = shlex.split(line[line.index("mnemic ") :].split(" | ")[0].split(" > ")[0])
-    known = {
-        name
-        for one in typer.main.get_command(app).commands[words[1]].params
-        for name in one.opts  # type: ignore[attr-defined]
-    }
+    command = typer.main.get_command(app).commands[words[1]]  # type: ignore[attr-defined]
+    parts = [command, *getattr(command, "commands", {}).values()]
+    known = {name for part in parts for one in part.params for name in one.opts}
     used = {word for word in words[2:] if re.fullmatch(r"--?[a-z][a-z-]*", word)}
     assert used <= known

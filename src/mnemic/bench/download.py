@@ -60,7 +60,12 @@ def require_files(dataset: Dataset, variant: Variant, folder: Path) -> None:
     name = f"{dataset.id}/{variant.id}" if variant.id else dataset.id
     todo = f"Fetch with: mnemic bench download {name} --data {folder}" if len(given) < len(lacking) else ""
     if given:
-        todo += ("; but not all" if todo else "These") + f" have an address: get them from {dataset.source}"
+        some = ", ".join(file.path for file in given[:3]) + (" and others" if len(given) > 3 else "")
+        todo += (
+            f". No address is known for {some}: get them by hand from {dataset.source}"
+            if todo
+            else (f"No address is known: get them by hand from {dataset.source}")
+        )
     raise ParameterError(f"{name} lacks {paths}. {todo}. --data or $MNEMIC_SHARED_DATA names another folder.")
 
 

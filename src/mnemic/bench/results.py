@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -105,13 +106,19 @@ class Results:
             raise ParameterError(
                 f"There is no folder {self.path.parent} for the results. Make it, or give another --out."
             )
-        self._db = sqlite3.connect(self.path, timeout=60.0, isolation_level=None)
+        if self.path.is_dir():
+            raise ParameterError(f"{self.path} is a folder. Give the name of a file for the results.")
+        is_fixed = must_exist and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
+        name = f"{self.path.resolve().as_uri()}?mode=ro&immutable=1" if is_fixed else str(self.path)
+        self._db = sqlite3.connect(name, timeout=60.0, isolation_level=None, uri=is_fixed)
         try:
-            self._prepare()
+            self._prepare(is_fixed=is_fixed)
         except (sqlite3.Error, ParameterError) as error:
             self._db.close()
-            if isinstance(error, sqlite3.OperationalError):
-                raise
+            if isinstance(error, sqlite3.OperationalError):  # read-only, busy, or on a full disk
+                raise ParameterError(
+                    f"{self.path} cannot be opened: {error}. Make it writable, or give another."
+                ) from None
             raise ParameterError(f"{self.path} is no file of benchmark results. Give another name.") from None
 
     def close(self) -> None:
@@ -229,6 +236,14 @@ class Results:
         ).fetchone()
         return None if found is None else str(found[0])
 
+    def counts(self, dataset: str, sample: str | None = None) -> dict[str, int]:
+        """How many questions were put to each system, of a sample or of all; without the systems that were asked none."""
+        rows = self._db.execute(
+            "SELECT system, count(*) FROM asked WHERE dataset = ?1 AND (?2 IS NULL OR sample = ?2) GROUP BY system",
+            (dataset, sample),
+        )
+        return dict(rows)
+
     def errors(self, dataset: str) -> dict[str, str]:
         """The systems without numbers, each with why."""
         return dict(self._db.execute("SELECT system, error FROM errors WHERE dataset = ? ORDER BY rowid", (dataset,)))
@@ -259,12 +274,14 @@ class Results:
 
     # -- inside -------------------------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, is_fixed: bool) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         kind = self._db.execute("PRAGMA application_id").fetchone()[0]
         if tables and (kind, version) != (_KIND, _VERSION):
             raise ParameterError("another file")
+        if is_fixed:
+            return
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         if not tables:

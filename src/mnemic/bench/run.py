@@ -133,11 +133,16 @@ def run(dataset: Dataset, variant: Variant, data: Path, settings: Settings) -> D
             for place, sample in enumerate(track(loaded, name, total, show=settings.show_progress)):
                 seen.note(sample, ks)
                 results.keep_texts(_texts(name, sample))
+                if settings.limit is not None:
+                    _refuse_to_shrink(results, name, specs, sample)
                 own = sample_digest(sample)
                 states = [(spec, _digest(common, own, spec.label, dict(spec.parameters))) for spec in specs]
                 waiting = tuple(each for each in states if results.state(name, each[0].label, sample.id) != each[1])
                 skipped += len(states) - len(waiting)
-                log = work / f"{place + 1}-{turns_digest(sample, embedder.id)}.db"
+                # named for the code too: terms and vectors that other code wrote are not what this code would find
+                log = work / f"{place + 1}-{turns_digest(sample, embedder.id)}-{code_digest()}.db"
+                for other in set(work.glob(f"{place + 1}-*.db")) - {log}:
+                    remove_log(other)
                 if waiting:
                     yield Task(
                         sample=sample,
@@ -160,6 +165,8 @@ def run(dataset: Dataset, variant: Variant, data: Path, settings: Settings) -> D
                     results.fail(name, label, why)
         for kind, warning in seen.warnings(ks).items():
             results.warn(name, kind, warning)
+        results.warn(name, "uneven", _uneven(results, name))
+        results.warn(name, "other", _measured_otherwise(results, begun))
         errors = results.errors(name)
     if settings.limit is None and settings.samples is None:
         check_counts(name, variant, seen.categories)
@@ -299,6 +306,45 @@ def _checked(specs: Iterable[Spec], embedder: CachedEmbedder, results: Results, 
         results.fail(name, spec.label, f"its self-check failed: {'; '.join(found)}." if found else None)
         if not found:
             yield spec
+
+
+def _refuse_to_shrink(results: Results, name: str, specs: Iterable[Spec], sample: Sample) -> None:
+    """Raise ParameterError where a run with a limit would replace rows of a sample by fewer."""
+    kept, n = results.counts(name, sample.id), len(sample.questions)
+    for spec in specs:
+        if kept.get(spec.label, 0) > n:
+            raise ParameterError(
+                f"{results.path} has {kept[spec.label]} questions of {name}'s sample {sample.id!r} for {spec.label}; this limit "
+                f"would leave {n} of them. Give another --out, or no --limit."
+            )
+
+
+def _uneven(results: Results, name: str) -> str | None:
+    """A warning where systems were not asked the same number of questions, so that their means are over other ones."""
+    counts = results.counts(name)
+    counts = {system: counts.get(system, 0) for system in results.systems(name)}
+    most = max(counts.values(), default=0)
+    fewer = [f"{system} {n:,}" for system, n in counts.items() if n < most]
+    return f"Not all systems were asked all {most:,} questions: {', '.join(fewer)}. Run these again." if fewer else None
+
+
+def _measured_otherwise(results: Results, begun: Run) -> str | None:
+    """A warning where rows come from a run with other code or settings than this one's."""
+    told = {run.id: [run.settings.get(name) for name in _MUST_AGREE] for run in results.runs()}
+    runs: dict[str, set[str]] = {}
+    for one in results.ingested(begun.dataset):
+        runs.setdefault(one.system, set()).add(one.run)
+    other = [
+        system for system, ids in runs.items() if any(told.get(id) not in (None, told.get(begun.id)) for id in ids)
+    ]
+    return (
+        f"Measured in part by other code or with other settings than the rest: {', '.join(other)}. Run these again."
+        if other
+        else None
+    )
+
+
+_MUST_AGREE = ("code", "embedder", "k", "depth", "budget", "files")
 
 
 def _limited(samples: Iterator[Sample], settings: Settings) -> Iterator[Sample]:

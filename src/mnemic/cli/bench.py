@@ -5,11 +5,18 @@ A first word that is none of its commands is a dataset, so that the run itself n
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from mnemic.bench.dataset import Category, Dataset, Variant
+    from mnemic.bench.results import Asked
+    from mnemic.bench.sheet import Source
 
 _RUN = "run"
 
@@ -29,6 +36,7 @@ app = typer.Typer(
     cls=DatasetOrCommand,
     no_args_is_help=True,
     rich_markup_mode=None,
+    subcommand_metavar="DATASET[/VARIANT] | COMMAND [ARGS]...",
     help="Measure memory systems on published datasets.\n\n"
     "A run writes each sample into a log, lets every system recall from it, and scores the hits against the dataset's "
     "evidence, without a model. The controls (none, random, recent, grep, BM25, dense, RRF, full, oracle) run in every "
@@ -37,7 +45,8 @@ app = typer.Typer(
     "Example: mnemic bench locomo --system hybrid --out locomo.sqlite\n"
     "         mnemic bench beam/100k --system hybrid,hybrid:time=0 --jobs 2\n"
     "         mnemic bench report locomo.sqlite --html locomo.html\n\n"
-    "`mnemic bench DATASET --help` explains a run; `datasets` and a run's end can be printed with --json.",
+    "`mnemic bench datasets` lists the datasets, and `mnemic bench DATASET --help` explains a run. Both print JSON with "
+    "--json.",
 )
 Data = Annotated[
     Path | None,
@@ -115,6 +124,7 @@ def measure(
     from mnemic.bench.download import data_folder, require_files
     from mnemic.bench.registry import variant
     from mnemic.bench.run import Settings, run
+    from mnemic.cli import render
 
     dataset, chosen = variant(name)
     folder = data_folder(data)
@@ -135,12 +145,23 @@ def measure(
         keeps_blocks=bool(llm),
         show_progress=not as_json,
     )
-    done = run(dataset, chosen, folder, settings)
-    for model in llm or ():
-        from mnemic.bench.reading import read_answers
+    try:
+        done = run(dataset, chosen, folder, settings)
+        for model in llm or ():
+            from mnemic.bench.reading import read_answers
 
-        read_answers(out, done.run.dataset, model, judge=judge, seed=seed, show_progress=not as_json)
-    _print_figures(out, done.run.dataset, dataset.apart, as_json=as_json)
+            read_answers(out, done.run.dataset, model, judge=judge, seed=seed, show_progress=not as_json)
+    except KeyboardInterrupt:
+        render.note(f"What was finished is kept in {out}; the same command again goes on from there.")
+        if jobs > 1:
+            from mnemic.cli.main import INTERRUPTED
+
+            os._exit(INTERRUPTED)  # at once: processes that still measure end with this one, and what was kept stays
+        raise
+    if done.skipped:
+        together = done.skipped + done.measured
+        render.note(f"{done.skipped:,} of {together:,} pairs of a system and a sample were measured before, and kept.")
+    _print_figures(out, dataset, chosen, done.run.dataset, as_json=as_json)
 
 
 @app.command()
@@ -149,8 +170,14 @@ def report(
     markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page with plots.")] = None,
     against: Annotated[
-        str, typer.Option("--against", metavar="SYSTEM", help="What the others are compared with.")
-    ] = "rrf",
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="SYSTEM",
+            help="What the others are compared with.",
+            show_default="rrf; the first where it was not run",
+        ),
+    ] = None,
     metric: Annotated[
         str | None, typer.Option("--metric", metavar="NAME", help="What is broken down.", show_default="what most have")
     ] = None,
@@ -173,6 +200,7 @@ def report(
 
     with ExitStack() as stack:
         opened = [stack.enter_context(Results(file, must_exist=True)) for file in files]
+        against = against or _usual(Together(opened))
         if rows is not None:
             if len(opened) > 1:
                 raise ParameterError("--rows writes the rows of one file of results. Give one.")
@@ -184,42 +212,43 @@ def report(
 
 
 @app.command()
-def datasets(data: Data = None, as_json: AsJson = False) -> None:
-    """What there is to measure on: variants, counts, licences, and whether their files are here.
+def datasets(
+    name: Annotated[
+        str | None, typer.Argument(metavar="DATASET", help="Only this one, with all that is known.")
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """What there is to measure on, and whether the files are here; of one dataset its variants, categories and traps.
 
     \b
     Example: mnemic bench datasets
+             mnemic bench datasets beam
     """
-    from mnemic.bench.download import data_folder, missing
+    from mnemic.bench.download import data_folder
     from mnemic.bench.registry import DATASETS, dataset
     from mnemic.cli import render
 
     folder = data_folder(data)
-    rows = []
-    for id in DATASETS:
-        one = dataset(id)
-        for variant in one.variants:
-            lacking = missing(variant, folder)
-            is_fetched = any(file.url for file in lacking)
-            rows.append(
-                {
-                    "id": f"{id}/{variant.id}" if variant.id else id,
-                    "title": one.title,
-                    "samples": variant.samples,
-                    "turns": variant.turns,
-                    "questions": sum(category.n for category in variant.categories),
-                    "licence": one.licence,
-                    "files": "here" if not lacking else "to download" if is_fetched else "to be given",
-                }
-            )
+    if name is not None:
+        one = dataset(name.partition("/")[0])
+        if as_json:
+            render.as_json([_row(one, variant, folder) for variant in one.variants])
+        else:
+            _describe(one, folder)
+        return
+    known = [dataset(id) for id in DATASETS]
     if as_json:
-        render.as_json(rows)
+        render.as_json([_row(one, variant, folder) for one in known for variant in one.variants])
         return
     counts = ("samples", "turns", "questions")
-    table = render.table("dataset", "title", *counts, "licence", "files", right=counts)
-    for row in rows:
-        table.add_row(*(f"{value:,}" if isinstance(value, int) else render.clean(str(value)) for value in row.values()))
+    table = render.table("dataset", "title", *counts, "files", "variants, the first by default", right=counts)
+    for one in known:
+        row = _row(one, one.variants[0], folder)
+        variants = ", ".join(variant.id for variant in one.variants)
+        table.add_row(one.id, one.title, *_counts(row), row["files"], render.flat(variants, 60))
     render.show(table)
+    render.note(f"Counts and files are of the first variant. Files were looked for in {folder}.")
 
 
 @app.command()
@@ -263,41 +292,106 @@ def _numbers(text: str | None) -> tuple[int, ...]:
         raise ParameterError(f"--k {text}: give numbers of hits, such as 5,10,20.") from None
 
 
-def _print_figures(out: Path, name: str, apart: tuple[str, ...], *, as_json: bool) -> None:
+def _row(dataset: Dataset, variant: Variant, folder: Path) -> dict[str, Any]:
+    from mnemic.bench.download import missing
+
+    lacking = missing(variant, folder)
+    is_fetched = any(file.url for file in lacking)
+    return {
+        "id": f"{dataset.id}/{variant.id}" if variant.id else dataset.id,
+        "title": dataset.title,
+        "samples": variant.samples,
+        "turns": variant.turns,
+        "questions": sum(category.n for category in variant.categories),
+        "licence": dataset.licence,
+        "files": "here" if not lacking else "to download" if is_fetched else "to be given",
+    }
+
+
+def _named(category: Category) -> str:
+    """A category's id and name; the name alone where it says the id."""
+    is_said = category.id.replace("_", " ") in category.name
+    return category.name if is_said else f"{category.id} {category.name}"
+
+
+def _counts(row: dict[str, Any]) -> list[str]:
+    """Samples, turns and questions; a dash for what is known only when the file has been read."""
+    return [f"{row[name]:,}" if row[name] else "–" for name in ("samples", "turns", "questions")]
+
+
+def _describe(dataset: Dataset, folder: Path) -> None:
+    from rich.text import Text
+
+    from mnemic.cli import render
+
+    counts = ("samples", "turns", "questions")
+    table = render.table("variant", *counts, "files", "categories", right=counts)
+    for variant in dataset.variants:
+        row = _row(dataset, variant, folder)
+        names = ", ".join(f"{_named(one)} ({one.n:,})" for one in variant.categories)
+        table.add_row(row["id"], *_counts(row), row["files"], Text(names))
+    facts = {"source": dataset.source, "licence": dataset.licence, "folder": str(folder), **dataset.notes}
+    told = [Text.assemble((f"{name}: ", "dim"), render.clean(text)) for name, text in facts.items()]
+    render.show(Text(dataset.title, "bold"), Text(f"{dataset.about}\n"), table, Text(), *told)
+
+
+def _usual(source: Source) -> str:
+    """What systems are compared with where nobody says: rrf, or in results without it what was named first."""
+    systems = [name for dataset in source.datasets() for name in source.systems(dataset)]
+    return "rrf" if "rrf" in systems or not systems else systems[0]
+
+
+def _print_figures(out: Path, dataset: Dataset, variant: Variant, name: str, *, as_json: bool) -> None:
     """The plain means of the run's dataset; what they are worth is for the report to say."""
     from mnemic.bench.metrics import abstention_auroc, average
     from mnemic.bench.results import Results
     from mnemic.cli import render
 
+    apart = dataset.apart
     with Results(out, must_exist=True) as results:
         rows = {system: results.asked(name, system) for system in results.systems(name)}
-        warnings = results.warnings(name)
+        warnings = [*results.warnings(name), *_apart(variant, apart, rows)]
     metrics = _shown({metric for asked in rows.values() for one in asked for metric in one.scores})
     if as_json:
         figures = {
-            system: {metric: dict(zip(("mean", "n"), average(asked, metric, apart), strict=True)) for metric in metrics}
-            | {"abstention_auroc": abstention_auroc(asked, apart)}
+            system: {metric: _mean(*average(asked, metric, apart)) for metric in metrics}
+            | {"abstention_auroc": _or_none(abstention_auroc(asked, apart))}
             for system, asked in rows.items()
         }
         render.as_json({"dataset": name, "results": str(out), "figures": figures, "warnings": warnings})
         return
-    sizes = {
-        metric: max((average(asked, metric, apart)[1] for asked in rows.values()), default=0) for metric in metrics
-    }
-    most = max(sizes.values(), default=0)
-    headings = [metric if n == most else f"{metric} (n={n})" for metric, n in sizes.items()]
+    means = {system: [average(asked, metric, apart) for metric in metrics] for system, asked in rows.items()}
+    sizes = [max((each[at][1] for each in means.values()), default=0) for at in range(len(metrics))]
+    headings = [one if n == max(sizes) else f"{one} (n={n})" for one, n in zip(metrics, sizes, strict=True)]
     table = render.table("system", "n", *headings, "tokens", "ms", right=("n", *headings, "tokens", "ms"))
     for system, asked in rows.items():
-        counted = [one for one in asked if one.category not in apart]
-        means = [average(counted, metric) for metric in metrics]
-        tokens = sum(one.context_tokens for one in counted) / max(len(counted), 1)
-        elapsed_ms = sum(one.elapsed_ms for one in counted) / max(len(counted), 1)
-        cells = [f"{mean:.3f}" if n else "–" for mean, n in means]
-        table.add_row(system, str(most or len(counted)), *cells, f"{tokens:.0f}", f"{elapsed_ms:.1f}")
+        own = means[system]
+        costing = [one for one in asked if one.category not in apart] or asked
+        tokens = sum(one.context_tokens for one in costing) / max(len(costing), 1)
+        elapsed_ms = sum(one.elapsed_ms for one in costing) / max(len(costing), 1)
+        cells = [f"{mean:.3f}" if n else "–" for mean, n in own]
+        n_own = max((n for _, n in own), default=0)
+        table.add_row(system, f"{n_own:,}", *cells, f"{tokens:.0f}", f"{elapsed_ms:.1f}")
     render.show(table)
     for warning in warnings:
         render.note(warning)
     typer.echo(f"\nWith intervals, categories and differences: mnemic bench report {out}")
+
+
+def _mean(value: float, n: int) -> dict[str, float | None]:
+    return {"mean": _or_none(value), "n": n}
+
+
+def _or_none(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
+
+
+def _apart(variant: Variant, apart: tuple[str, ...], rows: dict[str, list[Asked]]) -> list[str]:
+    """What was asked and is in no mean."""
+    n = max((sum(one.category in apart for one in asked) for asked in rows.values()), default=0)
+    names = ", ".join(_named(one) for one in variant.categories if one.id in apart)
+    return [f"{n:,} questions are counted apart and in no mean ({names}); the report has them."] if n else []
 
 
 def _shown(metrics: set[str]) -> list[str]:

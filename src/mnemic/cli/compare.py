@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -104,7 +105,8 @@ def _show(found: LogComparison) -> None:
     from mnemic.cli import render
 
     n = sum(part.n for part in found.parts)
-    made = f"a probe of {n:,} questions" if found.is_probe else f"{n:,} questions"
+    asked = f"{n:,} question{'s' if n != 1 else ''}"
+    made = f"a probe of {asked}" if found.is_probe else asked
     beside = f"; {found.held_out:,} that only ask are held out" if found.held_out else ""
     render.show(Text(render.clean(f"{found.log}: {found.episodes:,} episodes{beside}; {made}"), "bold"))
     for part in found.parts:
@@ -167,6 +169,10 @@ def _kinds(found: LogComparison) -> Table:
     for kind in found.kinds:
         figures = [f"{line.figures[metric]:.3f}" for line in kind.lines]
         made.add_row(kind.name, str(kind.n), *figures, Text(MEASURES[kind.name], "dim"))
+    if len(found.kinds) > 1:
+        means = (fmean(kind.lines[at].figures[metric] for kind in found.kinds) for at in range(len(found.systems)))
+        told = "each kind counting the same: the total above leans to the kinds with most questions"
+        made.add_row("mean", "", *(f"{mean:.3f}" for mean in means), Text(told, "dim"))
     return made
 
 
@@ -180,11 +186,20 @@ def _differing(one: Differing) -> Text:
         told.append(f"\n  wanted  {_line(seen)}", "dim")
     for system, seen_by in _ranked(one.recalled, one.scores):
         told.append(f"\n  {render.clean(system)}  {one.scores[system]:.3f}", "cyan")
-        for seen in seen_by[:_SHOWN]:
-            told.append(f"\n    {'✓' if seen.is_evidence else '·'} {_line(seen)}")
+        for rank, seen in _first(seen_by):
+            told.append(f"\n    {'✓' if seen.is_evidence else '·'}{rank:>3}  {_line(seen)}")
         if not seen_by:
             told.append("\n    nothing")
     return told
+
+
+def _first(seen_by: Sequence[Seen]) -> list[tuple[int, Seen]]:
+    """The first hits with their ranks, and the first evidence where it is further down."""
+    ranked = list(enumerate(seen_by, start=1))
+    first = ranked[:_SHOWN]
+    if any(seen.is_evidence for _, seen in first):
+        return first
+    return first + [each for each in ranked[_SHOWN:] if each[1].is_evidence][:1]
 
 
 def _ranked(

@@ -179,7 +179,7 @@ def _signals(hit: Hit, most: float) -> Text:
     for reason in sorted(hit.reasons, key=lambda one: -one.contribution):
         if reason.contribution < 0.0005:
             continue
-        drawn.append(f"\n{reason.signal:<9}", "dim")
+        drawn.append(f"\n{reason.signal:<12}", "dim")
         drawn.append(f"{bar(reason.contribution / most, 14):<15}", "cyan")
         drawn.append(f"{reason.contribution:.3f} = {reason.value:.2f} × {reason.weight:.2f}")
         if reason.note:
@@ -194,10 +194,20 @@ def in_words(hit: Hit, *, is_semantic: bool = True, most: int = 3) -> str:
         "words": "shares {}",
         "context": "beside other matches",
         "session": "its session is about this",
+        "topic": "its session shares the words",
+        "own": "shares words",
         "speaker": "said by {}",
+        "role": "said by the user",
+        "substance": "says much",
+        "kind": "has the kind of thing asked for",
+        "statement": "is no question itself",
+        "association": "others point to it",
+        "standing": "a standing instruction",
         "names": "names what was asked about",
         "time": "happened {}",
+        "told": "tells of that time",
         "recency": "recent",
+        "newest": "the newest or oldest, as asked",
         "strength": "said more than once",
     }
     strongest = sorted(hit.reasons, key=lambda reason: -reason.contribution)[:most]

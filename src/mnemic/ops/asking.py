@@ -43,7 +43,7 @@ def subject(text: str) -> str:
     >>> subject("What did I order for lunch?")
     'What did I order for lunch?'
     """
-    left = text
+    left = _without_size(text)
     for frame in _FRAMES:
         left = frame.sub(" ", left)
     left = " ".join(left.split())
@@ -51,6 +51,16 @@ def subject(text: str) -> str:
         return text
     left = left.strip(" ,.;:?!")
     return left if len(left.split()) > 1 else text
+
+
+def _without_size(text: str) -> str:
+    """The text without a last sentence that only says how long the answer may be: "Mention only and only ten items."."""
+    # in steps, each of them linear: one pattern for the whole sentence takes the square of a long text's length
+    said = text.rstrip().rstrip(".?!")
+    start = max(map(said.rfind, ".?!")) + 1
+    limit = _LIMITS.search(said, start)
+    rest = said[limit.end() :].split() if limit else []
+    return text[:start] if rest and _SIZES.fullmatch(rest[-1]) else text
 
 
 def _pattern(*parts: str) -> re.Pattern[str]:
@@ -73,10 +83,9 @@ _LOOKS_BACK = _pattern(
     r"|set|began|brought|spent|bought|found|felt|thought|came|saw|left|ran|read|kept|knew|built)\b",
     rf"|\b(?:our|my) (?:\w+ )?{_PLACES}\b|\bsummar(?:y|ies|i[sz]e)\b|\bover time\b",
 )
+_LIMITS = _pattern(r"\b(?:only|exactly|at most|no more than)\b")
+_SIZES = _pattern(r"\W*(?:items?|points?|sentences?|words|bullets?)")
 _FRAMES = (
-    _pattern(
-        r"[^.?!]*\b(?:only|exactly|at most|no more than)\b[^.?!]*\b(?:items?|points?|sentences?|words|bullets?)\b[.?!]*\s*$"
-    ),
     _pattern(
         r"^\W*(?:please |so |and |also |ok |okay )*(?:can|could|would|will) you (?:please |kindly )?(?:help me )?"
         r"(?:list|walk me through|tell me|give me|provide(?: me with)?|summari[sz]e|describe|outline|recap|remind me(?: of)?"
@@ -87,7 +96,7 @@ _FRAMES = (
         r" (?:\w+ed|bring|brought|discuss|mention|spoke|told)\b(?: up\b| about\b| of\b)?"
     ),
     _pattern(
-        r"\b(?:an? |the )?(?:comprehensive |detailed |brief |short |clear |complete |full |thorough |quick )*"
+        r"\b(?:an? |the )?(?:comprehensive |detailed |brief |short |clear |complete |full |thorough |quick ){0,4}"
         r"(?:summary|overview|recap)\b(?: of| on| about)?"
     ),
     _pattern(

@@ -15,8 +15,8 @@ same form ("Never give up!"): use it where the user speaks to an assistant.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -59,6 +59,20 @@ def standing(text: str, role: str = "user") -> Standing | None:
     return _standing(text) if role == "user" else None
 
 
+def instruction(text: str) -> float:
+    """How surely a user's message lays down an instruction, in [0, 1]: what `standing` says of it, without looking for tastes.
+
+    Nothing is kept of a text, so that nothing is left of one that is forgotten.
+
+    >>> instruction("Always use metric units."), instruction("I prefer trains.")
+    (1.0, 0.0)
+    """
+    if not _may_order(" ".join(text.split()).replace("’", "'")):
+        return 0.0
+    said, alone = _said(text)
+    return alone * max((_order(one, _WHEN_I_ASK.search(one) is not None) for one in said), default=0.0)
+
+
 def most_relevant(relevance: NDArray[np.float32], strength: NDArray[np.float32], places: int) -> NDArray[np.int64]:
     """The positions of the `places` standing items that bear most on a cue, best first; strength 0 is none.
 
@@ -69,27 +83,48 @@ def most_relevant(relevance: NDArray[np.float32], strength: NDArray[np.float32],
     return there[np.argsort(-(relevance * strength)[there], kind="stable")[:places]]
 
 
-@lru_cache(maxsize=8192)
 def _standing(text: str) -> Standing | None:
     if not _hint(text):
         return None
+    said, alone = _said(text)
+    found = [one for it in said if (one := _read(it, alone)) is not None]
+    return max(found, key=lambda one: (one.kind == "instruction", one.strength), default=None)
+
+
+def _may_order(text: str) -> bool:
+    """Whether a text has what every order has."""
+    low = text.lower()
+
+    def has(words: Iterable[str]) -> bool:
+        return any(word in low for word in words)
+
+    return (
+        has(_ORDER_WORDS)
+        or (has(_TIME_WORDS) and has(_ASKING_WORDS) and _WHEN_I_ASK.search(text) is not None)
+        or (has(_ON_WORDS) and _FROM_NOW_ON.search(text) is not None)
+    )
+
+
+def _said(text: str) -> tuple[list[str], float]:
+    """(the sentences that may lay something down, how much the company that they stand in leaves of their strength)."""
     said = [" ".join(one.split()).replace("’", "'") for one in sentences(_CODE.sub(" ", text))]
     alone = 1.0 if len(said) <= _FEW_SENTENCES else 0.6
-    found = [one for it in said if it.count(" ") < _LONGEST_SENTENCE and (one := _read(it, alone)) is not None]
-    return max(found, key=lambda one: (one.kind == "instruction", one.strength), default=None)
+    return [one for one in said if one.count(" ") < _LONGEST_SENTENCE], alone
 
 
 def _read(sentence: str, alone: float) -> Standing | None:
     match = _WHEN_I_ASK.search(sentence)
     condition = match["what"].strip(" ,.!") if match else ""
-    if not sentence.endswith("?") and (surely := _order(sentence, match is not None)):
+    if surely := _order(sentence, match is not None):
         return Standing("instruction", surely * alone, sentence, condition)
     strength = next((strength for taste, strength in _TASTES if taste(sentence)), 0.0)
     return Standing("preference", strength, sentence, condition) if strength else None
 
 
 def _order(sentence: str, is_limited: bool) -> float:
-    """How surely a statement orders what is to be done from now on; 0 when it does not."""
+    """How surely a sentence orders what is to be done from now on; 0 when it does not."""
+    if sentence.endswith("?"):
+        return 0.0
     bare = _OPENING.sub("", sentence)
     if is_limited and bare[:1].isupper() and (clause := _FIRST_CLAUSE.match(bare)):
         bare = _OPENING.sub("", bare[clause.end() :])  # "When I ask about dates, use ISO format."
@@ -202,6 +237,12 @@ _TASTES = tuple(
         (r"\bI\s+(?:usually|typically|generally|normally|tend to|make it a (?:point|rule) to|stick to)\b", 0.5),
     )
 )
+# Every order has one of these; or one of each kind below and a match of `_WHEN_I_ASK`, or of the last kind and of
+# `_FROM_NOW_ON`. Looking for plain words is a tenth of the work of looking for patterns.
+_ORDER_WORDS = ("always", "ever", "call me", "address me", "refer to me", "remember", "in mind", "note", "forget")
+_TIME_WORDS = ("when", "if", "time", "case")
+_ASKING_WORDS = "ask request inquir want need mention say send share bring talk write upload paste".split()
+_ON_WORDS = ("from", "forward", "henceforth", "future", "all", "every", "until", "unless", "default")
 _hint = _pattern(
     r"\b(?:always|never|ever|whenever|every|each|when|if|any ?time|from|forward|future|henceforth|remember|mind|forget"
     r"|note|call|address|refer|unless|until|default|prefer\w*|favou?r\w*|rather|aversion|dislike|distaste|allerg\w+"

@@ -33,6 +33,9 @@ Named = TimeSpan | SessionPhrase
 _DAY = 86_400_000_000  # microseconds
 ALL, SAID, HAPPENED = 1.0, 0.6, 0.4  # how strictly a time holds, by the kind of cue
 _LATER = 7 * _DAY  # what happened is told of for at least so long
+_LONGEST = (
+    4000  # characters of a cue that are searched for times, its last ones: every time is compared with every word
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,10 @@ def read_when(
     speakers: the words, in small letters, of the names of those who speak in the scope: "what did Ann say in May" asks
     for all that was said then, by Ann.
     """
+    if len(text) > _LONGEST:
+        start = next((gap.end() for gap in _gap.finditer(text, len(text) - _LONGEST)), len(text) - _LONGEST)
+        when = read_when(text[start:], asked_at, sessions, speakers)
+        return when if when.is_all else replace(when, rest=text[:start] + when.rest)
     newest = wants_newest(text)
     asked_at = as_aware(asked_at)
     found: list[Named] = [*find_times(text, asked_at), *find_sessions(text)]
@@ -179,6 +186,7 @@ def told_in_turn(told: Signal, keys: Keys, is_in: NDArray[np.bool_]) -> Signal:
 # -- reading the cue ------------------------------------------------------------------------------------------
 
 _name_before = re.compile(r"^\s*[\w .'’-]{1,30}:\s+")
+_gap = re.compile(r"\s")
 _word = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _sentence = re.compile(r"(?<=[.!?])\s+")
 

@@ -118,7 +118,7 @@ class Params:
 WITH_ASSISTANT = Params(
     meaning=0.28, own=0.22, context=0.25, session=0.08, speaker=0.08, names=0.03, time=0.06, recency=0.01, strength=0.02,
     role=0.2, standing=0.3, words=0.0, topic=0.0, substance=0.0, kind=0.0, statement=0.0,
-    association=0.0,
+    association=0.0, newest=0.1,
 )  # fmt: skip
 
 

@@ -107,6 +107,8 @@ MEMDAILY = Dataset(
         "small": f"{PER_FILE} streams of each of the 26 files, drawn by a fixed seed; 'all' has every one.",
         "left out": "46 questions (8 comparative, 38 aggregative) whose text the file gives as [ERRORQ], with their streams.",
         "streams": "Streams contradict each other (each has its own 'my boss'), so they are never joined.",
+        "place": "Evidence stands early in its stream (small talk follows it): the oldest messages first find more of it than "
+        "any order by chance, the newest first less.",
         "noise": "The paper also mixes in other people's messages at 10, 50 and 100 to one; its noise is not in the files.",
     },
 )

@@ -81,17 +81,20 @@ def to_sample(
     choices: Mapping[str, Sequence[str]],
     filler: Sequence[tuple[str, list[Message]]],
 ) -> Sample:
-    """One user: by topic a preference and its four options, the right one first; put between the filler at random."""
+    """One user: by topic a preference and its four options, the right one first; put between the filler at random.
+
+    A preference comes up in the chat that is going on: as a session of its own, its size alone would tell it.
+    """
     rng = random.Random(f"{SEED}:{id}")
     topics = list(preferences)
     rng.shuffle(topics)
     order = [*topics, *([""] * len(filler))]
     rng.shuffle(order)
-    rest, minute = iter(filler), count()
+    rest, minute, session = iter(filler), count(), filler[0][0]
     turns: list[Turn] = []
     evidence: dict[str, tuple[str, ...]] = {}
     for topic in order:
-        session, said = (topic, shown(form, preferences[topic])[0]) if topic else next(rest)
+        session, said = (session, shown(form, preferences[topic])[0]) if topic else next(rest)
         ids = [str(len(turns) + at) for at in range(len(said))]
         turns += [
             Turn(id=id, text=text, role=role, session=session, occurred_at=BEGAN_AT + timedelta(minutes=next(minute)))
@@ -156,6 +159,8 @@ PREFEVAL = Dataset(
     notes={
         "logs": "62 invented users; topics have 31 to 62 preferences, so later users have fewer than twenty.",
         "filler": "LMSYS chats, the same in every log; the number in the variant is the messages of a whole log.",
+        "sessions": "Those of the filler; a preference stands in the one that is going on. As in the file, nobody answers an "
+        "explicit preference, so that it is followed by another message of the user: nothing may look at that.",
         "choice": "The user's pick is the evidence; the assistant's word after it names the preference too and does not count.",
         "persona": "Every message of the user in that talk counts as evidence: read the first hit (MRR), not recall.",
         "other topics": "A preference of another topic may bear on a question as well; it does not count.",
