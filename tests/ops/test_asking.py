@@ -1,5 +1,7 @@
 """What a cue asks for, told by its grammar."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +92,22 @@ def test_any_text_has_a_subject_that_is_no_longer_and_not_empty(text: str) -> No
     assert len(subject(text)) <= len(text)
     assert bool(subject(text)) == bool(text)
     assert whose(text) == "user" or looks_back(text)
+
+
+@pytest.mark.parametrize("text", ["a ", "only items ", "only ", "comprehensive ", "order in which I ", ". ", " "])
+def test_a_very_long_text_is_read_in_steps_that_grow_with_its_length(text: str) -> None:
+    started = time.perf_counter()
+    subject((text * 100_000)[:100_000])
+    assert time.perf_counter() - started < 10  # minutes, when the time taken grew with the square of the length
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("What did I plant in the garden? Mention ONLY and ONLY ten items.", "What did I plant in the garden"),
+        ("What did I plant in the garden? Only ten items, please.", None),
+        ("Did I order only six items?", None),
+    ],
+)
+def test_a_last_sentence_on_the_length_of_the_answer_is_left_out(text: str, left: str | None) -> None:
+    assert subject(text) == (left or text)

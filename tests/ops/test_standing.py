@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnemic.ops.standing import INSTRUCTION_TERMS, Standing, most_relevant, standing
+from mnemic.ops.standing import INSTRUCTION_TERMS, Standing, instruction, most_relevant, standing
 from mnemic.text.terms import terms
 
 INSTRUCTIONS = [
@@ -75,6 +75,14 @@ def test_a_statement_of_the_speakers_own_taste_habit_or_limit_is_a_preference(te
 @pytest.mark.parametrize("text", NEITHER)
 def test_reports_questions_wishes_single_orders_and_code_are_neither(text: str) -> None:
     assert standing(text) is None
+
+
+@pytest.mark.parametrize("text", [*INSTRUCTIONS, *PREFERENCES, *NEITHER])
+def test_an_instruction_alone_is_looked_for_as_among_all_that_stands(text: str) -> None:
+    for said in (text, f"Thanks.\n\n{text.replace(chr(39), chr(8217))} See you.", f"One. Two. Three. {text} Four."):
+        laid_down = standing(said)
+        is_order = laid_down is not None and laid_down.kind == "instruction"
+        assert instruction(said) == (laid_down.strength if laid_down and is_order else 0.0)
 
 
 def test_an_index_knows_where_most_instructions_stand() -> None:

@@ -313,3 +313,15 @@ def _asked(
 ) -> tuple[When, set[int]]:
     asked = read_when(text, now, lambda: SessionTable.of(keys, occurred_at), names)
     return asked, {ids[row] for row in np.flatnonzero(in_when(asked, occurred_at, keys) == 1.0)}
+
+
+def test_of_a_very_long_cue_the_end_names_the_time_and_the_beginning_is_still_looked_for() -> None:
+    history = "Bo: the tent leaks again.\n" * 4000
+    asked = when(f"{history}Ann: What did she say about the stove in May?")
+    assert (asked.note, asked.hold) == ("May", SAID)
+    assert asked.rest.startswith("Bo: the tent leaks")
+    assert asked.rest.endswith("What did she say about the stove ?")
+    started = time.perf_counter()
+    for text in ("3 days ago ", "january 5 ", "x", " "):
+        read_when((text * 100_000)[:100_000], NOW, monthly)
+    assert time.perf_counter() - started < 10  # minutes, when every time was compared with every word

@@ -31,6 +31,7 @@ from mnemic.bench.results import Asked, Found, Ingested, Results, Run, Text
 from mnemic.bench.spec import Spec, parse_spec
 from mnemic.bench.statistics import Comparison as Difference
 from mnemic.bench.statistics import compare as paired
+from mnemic.bench.trial import confidence_of
 from mnemic.errors import ParameterError
 from mnemic.memory import Memory
 from mnemic.memory.ask import ask
@@ -313,7 +314,7 @@ class _Stage:
             corrected=None,
             found=found,
             scores=score(asked, outcome, (self.k,)),
-            confidence=max((hit.score for hit in recall.hits), default=0.0),
+            confidence=confidence_of(recall),
             elapsed_ms=recall.elapsed_ms,
             context_tokens=block.tokens,
             context_turns=turns,

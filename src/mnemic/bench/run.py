@@ -11,11 +11,13 @@ import hashlib
 import json
 import os
 import platform
+import signal
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -115,7 +117,7 @@ def run(dataset: Dataset, variant: Variant, data: Path, settings: Settings) -> D
     work = (settings.work or settings.out.with_name(settings.out.name + ".work")) / name.replace("/", "-")
     measured, skipped, errors = 0, 0, dict[str, str]()
     seen = _Seen()
-    with Results(settings.out) as results:
+    with Results(settings.out) as results, _alone(work):
         results.begin(begun)
         wrong = differing(variant, data)
         results.warn(
@@ -198,6 +200,8 @@ def measure_task(task: Task) -> dict[str, str]:
 def check_counts(name: str, variant: Variant, counted: Counter[str]) -> None:
     """Raise FormatError unless every category has as many questions as it must: a denominator is never a surprise."""
     expected = {category.id: category.n for category in variant.categories}
+    if not any(expected.values()):
+        return  # nobody states the counts: the files are the user's own
     wrong = {id: (counted[id], n) for id, n in expected.items() if counted[id] != n}
     wrong |= {id: (n, 0) for id, n in counted.items() if id not in expected}
     if wrong:
@@ -223,6 +227,26 @@ _MEASURING = ("bench/trial.py", "bench/metrics.py", "bench/spec.py")  # of the f
 # -- processes ------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Hold the folder of logs for this run; let go when the process ends, however it ends."""
+    work.mkdir(parents=True, exist_ok=True)
+    lock = sqlite3.connect(work / "lock", timeout=0.0, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        lock.close()
+        raise ParameterError(
+            f"Another run is at work in {work}. Let it finish, or give this one another --out; "
+            "`mnemic bench report` reads several files as one."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.close()
+        (work / "lock").unlink(missing_ok=True)
+
+
 def _outcomes(tasks: Iterable[Task], jobs: int) -> Iterator[tuple[Task, dict[str, str]]]:
     """Each task with the systems that failed, as they are done."""
     if jobs == 1:
@@ -241,14 +265,17 @@ def _outcomes(tasks: Iterable[Task], jobs: int) -> Iterator[tuple[Task, dict[str
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             yield from ((waiting.pop(one), one.result()) for one in done)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)  # what is under way may take minutes; it ends with this process
+        raise
+    pool.shutdown()
 
 
 def _end_with_parent() -> None:
     """End this process when the one that started it is gone, however that ended."""
     parent = parent_process()
     assert parent is not None, "a process of a pool has a parent"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the first one answers it
 
     def watch() -> None:
         parent.join()

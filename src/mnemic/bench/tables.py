@@ -171,11 +171,14 @@ def apart(sheet: Sheet) -> Table | None:
         title="Questions without an answer in the log",
         about=(
             "AUROC of the recall's confidence: the chance that a question with an answer is recalled with more "
-            "confidence than one of these; 0.5 is no better than a coin. None of them counts in any total."
+            f"confidence than one of these; 0.5 is no better than a coin. {CONFIDENCE} None of them counts in any total."
         ),
         columns=(Column("system"), *(Column(name, "share") for name, _ in groups), *answered),
         rows=tuple(rows),
     )
+
+
+CONFIDENCE = "It is what the system says; of one that says nothing, the best hit's score, which is no probability."
 
 
 def calibration(sheet: Sheet) -> Table | None:
@@ -198,7 +201,9 @@ def calibration(sheet: Sheet) -> Table | None:
     return Table(
         id="calibration",
         title="Confidence",
-        about=f"Confidence against {metric}. The last columns are the share wrong when only the surest are answered.",
+        about=(
+            f"Confidence against {metric}. {CONFIDENCE} The last columns are the share wrong when only the surest are answered."
+        ),
         columns=(
             Column("system"),
             Column("n", "count"),

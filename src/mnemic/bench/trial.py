@@ -26,13 +26,13 @@ from mnemic.bench import metrics
 from mnemic.bench.check import leaks
 from mnemic.bench.dataset import Question, Sample, Turn
 from mnemic.bench.results import Asked, Found, Ingested
-from mnemic.bench.spec import NONE, ORACLE, Spec
+from mnemic.bench.spec import ORACLE, Spec
 from mnemic.clock import ManualClock, as_aware
 from mnemic.errors import InvalidInput, MnemicError
 from mnemic.memory import Memory
 from mnemic.memory.ask import ask
 from mnemic.memory.front import CONTEXT_HITS
-from mnemic.model import Cue, Hit
+from mnemic.model import Cue, Hit, Recall
 from mnemic.models.embedder import Embedder
 from mnemic.ops.pack import pack
 from mnemic.store.sqlite import SqliteStore
@@ -221,7 +221,7 @@ def ask_one(log: Log, spec: Spec, question: Question, asking: Asking) -> Asked:
     asked_at = log.after if question.asked_at is None else as_aware(question.asked_at)
     texts = question.options if question.task == "order" else (question.text,)
     deep = max(asking.depth, log.deep)
-    deeper = [_recall(log, spec, question, text, asked_at, deep)[0] for text in texts]
+    deeper = [_recall(log, spec, question, text, asked_at, deep).hits for text in texts]
     # asked again: the query's embedding is known by now, so what is timed is the search
     timed = [_recall(log, spec, question, text, asked_at, asking.depth) for text in texts]
     hits = _merged(deeper)
@@ -262,25 +262,28 @@ def ask_one(log: Log, spec: Spec, question: Question, asking: Asking) -> Asked:
         corrected=None if question.corrected is None else question.corrected.evidence,
         found=tuple(found[: asking.depth]),
         scores=metrics.score(question, outcome, asking.ks),
-        confidence=max((hits[0].score for hits, _ in timed if hits), default=0.0),
-        elapsed_ms=sum(elapsed_ms for _, elapsed_ms in timed),
+        confidence=max(map(confidence_of, timed), default=0.0),
+        elapsed_ms=sum(recall.elapsed_ms for recall in timed),
         context_tokens=block.tokens,
         context_turns=context_turns,
         extra=extra,
     )
 
 
-def _recall(
-    log: Log, spec: Spec, question: Question, text: str, asked_at: datetime, limit: int
-) -> tuple[Sequence[Hit], float]:
-    """(hits, milliseconds); nothing is noted as recalled, so that no question changes the answer to the next."""
-    if spec.id == NONE:
-        return [], 0.0
-    if spec.id == ORACLE:
-        return _by_key(log, question, text)[:limit], 0.0
+def confidence_of(recall: Recall) -> float:
+    """How sure a recall is: what the system says of it or, where it cannot say, the best hit's score; 0 without hits."""
+    if recall.confidence is not None:
+        return recall.confidence
+    return recall.hits[0].score if recall.hits else 0.0
+
+
+def _recall(log: Log, spec: Spec, question: Question, text: str, asked_at: datetime, limit: int) -> Recall:
+    """The recall; nothing is noted as recalled, so that no question changes the answer to the next."""
     cue = Cue(text=text, scope=log.memory.scope_path, asked_at=asked_at, limit=limit)
-    recall = ask(log.memory._shared, spec.id, cue, note=False)
-    return recall.hits, recall.elapsed_ms
+    if spec.is_ours:
+        hits = _by_key(log, question, text)[:limit] if spec.id == ORACLE else ()
+        return Recall(cue=cue, hits=tuple(hits), system=spec.id)
+    return ask(log.memory._shared, spec.id, cue, note=False)
 
 
 def _by_key(log: Log, question: Question, text: str) -> list[Hit]:

@@ -25,6 +25,8 @@ from mnemic.store.sqlite import SqliteStore
 from mnemic.systems.contract import MemorySystem
 from mnemic.systems.registry import create
 from mnemic.systems.view import View
+from mnemic.text.terms import drop_remembered_words
+from mnemic.text.tokens import drop_remembered_pieces
 
 ECHO_WINDOW = timedelta(days=1)  # how long recalled text is recognised by its content; its mark is known for ever
 _FLUSH_RECALLS = 256  # episodes whose recall counts wait in memory
@@ -186,6 +188,8 @@ class Shared:
         """Forget what memory holds of these episodes."""
         gone = set(seqs)
         self.embedder.clear()
+        drop_remembered_words()
+        drop_remembered_pieces()
         with self._lock:
             for texts in self._recalled.values():
                 texts.drop(gone)

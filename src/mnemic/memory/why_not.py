@@ -204,10 +204,14 @@ class _Place:
         rows = rows[np.lexsort((-rows, -sums[rows]))][:_MANY]
         episodes = self.view.episodes(rows)
         said = _words(text)
-        best, most = None, -1.0
+        best, is_whole, most, asked = None, False, -1.0, normalised(text)  # the text as it stands goes before its words
         for row in rows.tolist():
-            if row in episodes and (share := containment(said, _words(episodes[row].text))) > most:
-                best, most = episodes[row], share
+            if row not in episodes:
+                continue
+            held = normalised(episodes[row].text)
+            share = containment(said, _words(episodes[row].text))
+            if (asked in held, share) > (is_whole, most):
+                best, is_whole, most = episodes[row], asked in held, share
         return ([best], most) if best else ([], 0.0)
 
 
@@ -405,8 +409,16 @@ _LESS = {
     "words": "it has fewer of the query's words",
     "session": "its session is less about this",
     "topic": "its session has fewer of the query's words",
+    "own": "it has fewer of the query's words",
     "speaker": "somebody else said it",
+    "role": "the other side of the conversation said it",
     "substance": "it says less",
+    "kind": "it has nothing of the kind that is asked for",
+    "statement": "it is a question itself",
+    "association": "less of what answers points to it",
+    "standing": "it is no standing instruction",
+    "newest": "it is further from the newest, or the oldest, that was asked for",
+    "told": "it tells less of that time",
     "names": "it names less of what was asked about",
     "time": "it is further from the time asked about",
     "recency": "it is older",

@@ -7,7 +7,6 @@ English, and cheap enough to be asked of every candidate.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["time", "number", "name"]
@@ -40,7 +39,6 @@ _HAS: dict[Kind, re.Pattern[str]] = {
 }
 
 
-@lru_cache(maxsize=1024)
 def wanted_kind(question: str) -> Kind | None:
     """The kind of thing that would answer, None where the form does not say.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,7 @@ def evidence(
     shown = [hit for hit in hits[:BEST] if hit.episode is not None]
     if not shown:
         return Evidence(unknown=1.0)
-    speakers = set(named_speakers(cue.text, index.is_speaker))
+    speakers = set(named_speakers(cue.text, _heard(index, visible)))
     shares, unknown = _shares(cue.text, speakers, shown, index, visible)
     cosines = _values(shown, "meaning") if with_meaning else [0.0] * len(shown)
     return Evidence(
@@ -78,6 +78,10 @@ def confidence(cue: Cue, hits: Sequence[Hit], index: ScopeIndex, visible: Mask |
     """
     if not hits:
         return 0.0
+    if any(
+        one.signal == "told" and one.value > 0.0 for one in hits[0].reasons
+    ):  # all of a time is asked for, and it is there
+        return _values(hits[:1], "time")[0]
     fit = next((fit for id, fit in FITS.items() if embedder == id or embedder.startswith(f"{id}/")), None)
     if fit is not None and (found := evidence(cue, hits, index, visible)).meaning > 0.0:
         return probability(found, fit)
@@ -99,6 +103,14 @@ def of_speaker(text: str) -> float:
     """
     own, others = len(_OWN.findall(text, 0, _READ)), len(_OTHERS.findall(text, 0, _READ))
     return (own + 0.5) / (own + others + 1.0)
+
+
+def _heard(index: ScopeIndex, visible: Mask | None) -> Callable[[str], bool]:
+    """Whether a word, in lower case, stands in the name of somebody who speaks in sight."""
+    if visible is None:
+        return index.is_speaker
+    heard = set(np.unique(index.actors[visible]).tolist())
+    return lambda word: not heard.isdisjoint(index.speakers([word]))
 
 
 def _values(shown: Sequence[Hit], signal: str) -> list[float]:

@@ -35,7 +35,7 @@ there is nothing to rebuild.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ from mnemic.ops.passages import PassageScores, passage_scores
 from mnemic.ops.repeats import fold_repeats
 from mnemic.ops.signals import in_order, mentions, of_another, recency, said_by, strength
 from mnemic.ops.spread import Found, Names, Sight, associate, names_in
-from mnemic.ops.standing import INSTRUCTION_TERMS, LONGEST_TERMS, most_relevant, standing
+from mnemic.ops.standing import INSTRUCTION_TERMS, LONGEST_TERMS, instruction, most_relevant
 from mnemic.ops.timely import all_in, asked_when, told, weights_when
 from mnemic.ops.when import When
 from mnemic.systems.contract import Card, MemorySystem
@@ -152,7 +152,13 @@ class Hybrid(MemorySystem):
     def __init__(self, params: Params | None = None) -> None:
         self.params = params or Params()
         self._between_people = self.params.weights()
-        self._with_assistant = self._between_people if params else WITH_ASSISTANT.weights()
+        # what was set holds there too, and only that: an ablation must not change all other weights
+        changed = {
+            field.name: value
+            for field in fields(Params)
+            if (value := getattr(self.params, field.name)) != field.default
+        }
+        self._with_assistant = replace(WITH_ASSISTANT, **changed).weights()
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         if not len(view.index):
@@ -251,9 +257,7 @@ class Hybrid(MemorySystem):
         episodes = view.episodes(rows[places])
         for at in places.tolist():
             episode = episodes.get(int(rows[at]))
-            laid_down = standing(episode.text) if episode else None
-            if laid_down is not None and laid_down.kind == "instruction":
-                found[at] = laid_down.strength
+            found[at] = instruction(episode.text) if episode else 0.0
         kept = most_relevant(relevance, found, self.params.instructions)
         chosen = np.zeros(len(rows), np.float32)
         chosen[kept] = found[kept]

@@ -154,6 +154,11 @@ class _Stems(dict[str, str]):
 _stems = _Stems()
 
 
+def drop_remembered_words() -> None:
+    """Empty the table of words: one of them may be of a text that was forgotten. It fills again as it is used."""
+    _stems.clear()
+
+
 def _term(word: str) -> str:
     word = word.replace("’", "'").strip("'")
     if word in STOP_WORDS:

@@ -101,6 +101,11 @@ class _Costs(dict[str, int]):
 _costs = _Costs()
 
 
+def drop_remembered_pieces() -> None:
+    """Empty the table of pieces: one of them may be of a text that was forgotten."""
+    _costs.clear()
+
+
 def _cost(piece: str) -> int:
     first = piece[0]
     if first.isspace():
