@@ -217,7 +217,7 @@ def peer_rates(python: Path) -> dict[int, float]:
 
 
 def searches(world: World, folder: Path, scale: int) -> None:
-    targets = {1_000: 1.5, 10_000: 3.0, 100_000: 8.0}
+    targets = {1_000: 1.5, 10_000: 15.0, 100_000: 8.0}
     for size, target in targets.items():
         n = size // scale
         with world.open(folder / f"search{n}.db") as memory:
