@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.model import Hit
+from mnemic.systems.hybrid import Hybrid, Params
 
 NOW = datetime(2024, 6, 15, 12, tzinfo=UTC)
 
@@ -79,3 +81,35 @@ def test_the_same_words_from_another_mouth_are_another_hit(memory: Memory) -> No
     said = "I am allergic to hazelnuts and only to hazelnuts"
     memory.add([{"name": "Mara", "content": said}, {"name": "Tobias", "content": f"{said} too"}])
     assert len(memory.search("who is allergic to hazelnuts")) == 2
+
+
+def test_who_is_asked_about_is_found_by_what_they_said_of_themselves(tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "a.db", embedder="hashing") as memory:
+        memory.add([{"role": "user", "name": "Ann", "content": "I adopted a greyhound."}], session="s1")
+        memory.add([{"role": "user", "name": "Bo", "content": "I adopted a parrot."}], session="s2")
+        assert memory.search("What did Ann adopt?")[0].text == "I adopted a greyhound."
+        assert memory.search("What did Bo adopt?")[0].text == "I adopted a parrot."
+
+
+def test_the_newest_value_comes_first_where_the_current_one_is_asked(tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "a.db", embedder="hashing") as memory:
+        for day, value in enumerate(["12 Elm Street", "3 Oak Road", "9 Mill Lane"], start=1):
+            memory.add(f"address: {value}", occurred_at=f"2024-05-{day:02}")
+        assert memory.search("What is the current address?")[0].text == "address: 9 Mill Lane"
+        assert memory.search("What was the original address?")[0].text == "address: 12 Elm Street"
+
+
+def test_an_instruction_comes_along_with_what_it_bears_on(tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "a.db", embedder="hashing") as memory:
+        memory.add([{"role": "user", "content": "Always give distances in kilometres."}], session="s1")
+        memory.add([{"role": "assistant", "content": "I will."}], session="s1")
+        for dish in ("soup", "bread", "rice", "fish", "cake", "stew", "salad", "pie", "beans", "tea"):
+            memory.add([{"role": "user", "content": f"Yesterday I made {dish} for my sister."}], session=dish)
+        hits = memory.search("How far is it from Lisbon to Sintra?", limit=3)
+        assert "Always give distances in kilometres." in [hit.text for hit in hits]
+
+
+def test_a_parameter_changes_one_thing_whoever_speaks() -> None:
+    plain, other = Hybrid(), Hybrid(Params(half_life_days=10.0))
+    assert plain._with_assistant == other._with_assistant
+    assert Hybrid(Params(time=0.5))._with_assistant["standing"] > 0.0

@@ -240,7 +240,7 @@ class Hybrid(MemorySystem):
         signals["standing"] = self._standing(
             cue, view, rows, relevance, _both(is_user, allowed if allowed is None else allowed[rows])
         )
-        is_found = (meaning > 0.0) | (own[rows] > 0.0) | (signals["association"] > 0.0)
+        is_found = (meaning > 0.0) | (own[rows] > 0.0) | (signals["association"] > 0.0) | (signals["standing"] > 0.0)
         is_found = timely[rows] > 0.0 if when.is_all else is_found
         return Measured(rows, signals, is_found, wanted, when, pointed.through, has_assistant)
 
