@@ -21,13 +21,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from mnemic.errors import DependencyMissing, ParameterError
+from mnemic.models.retry_after import seconds_asked
 
 if TYPE_CHECKING:
     import httpx
@@ -215,7 +215,7 @@ class ChatEndpoint:
                         return self._failed(said)
                     if response.status_code not in _PASSING:
                         break
-                    asked = _seconds_asked(response.headers.get("retry-after"))
+                    asked = seconds_asked(response.headers.get("retry-after"), datetime.now(UTC))
             if tries < self.max_tries:
                 growing = min(0.5 * 2**attempt, self.max_pause_s) * random.uniform(0.5, 1.0)
                 self._sleep(min(growing if asked is None else asked, self.max_pause_s))
@@ -250,22 +250,6 @@ def _read(content: bytes) -> Reply:
     if not isinstance(text, str) or not text.strip():
         return Reply(failure=f"the answer is empty (finish_reason {choice.get('finish_reason')!r})")
     return Reply(text=text.strip(), tokens_in=tokens_in, tokens_out=tokens_out)
-
-
-def _seconds_asked(retry_after: str | None) -> float | None:
-    """Retry-After, as seconds or as a date; None where it is neither."""
-    if not retry_after:
-        return None
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def _sendable(text: str) -> str:

@@ -23,6 +23,15 @@ _BULK = 500  # this many episodes at once are sorted in at once
 _SEAL_SHARE = 0.05  # of the sealed episodes; as many in the lists are sorted in
 
 
+def rarity(n_with: int, n: int) -> float:
+    """BM25's weight of a term that stands in `n_with` of `n` rows.
+
+    >>> rarity(1, 100) > rarity(50, 100) > rarity(100, 100) > 0.0
+    True
+    """
+    return float(np.log1p((n - n_with + 0.5) / (n_with + 0.5)))
+
+
 class LexicalIndex:
     """Postings from term to rows; rows are numbered from 0 in the order they were added."""
 
@@ -110,8 +119,8 @@ class LexicalIndex:
                 keep = visible[rows]
                 rows, counts = rows[keep], counts[keep]
             if len(rows):
-                idf = np.log1p((n_visible - len(rows) + 0.5) / (len(rows) + 0.5))
-                ideal += float(idf)
+                idf = rarity(len(rows), n_visible)
+                ideal += idf
                 norm = K1 * (1.0 - B + (B / mean) * lengths[rows])
                 scores[rows] += (idf * (K1 + 1.0) * counts / (counts + norm)).astype(np.float32)
         return scores, ideal
@@ -127,7 +136,7 @@ class LexicalIndex:
             rows = self.rows_of(term)
             rows = rows if visible is None else rows[visible[rows]]
             if len(rows):
-                idf = float(np.log1p((n_visible - len(rows) + 0.5) / (len(rows) + 0.5)))
+                idf = rarity(len(rows), n_visible)
                 share[rows] += np.float32(idf)
                 total += idf
         return share / np.float32(total or 1.0)

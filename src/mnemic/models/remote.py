@@ -15,8 +15,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +24,7 @@ import numpy as np
 from mnemic.clock import Clock, SystemClock
 from mnemic.errors import DependencyMissing, EmbedderUnavailable, ParameterError
 from mnemic.models.embedder import Kind, Vectors, check_texts, to_unit_length
+from mnemic.models.retry_after import seconds_asked
 
 if TYPE_CHECKING:
     import httpx
@@ -162,7 +161,7 @@ class RemoteEmbedder:
                 said = f"HTTP {response.status_code}: {response.text[:300].strip()}"
                 if response.status_code not in _PASSING:
                     raise self._unavailable(said, _remedy(response.status_code))
-                asked = self._seconds_asked(response.headers.get("retry-after"))
+                asked = seconds_asked(response.headers.get("retry-after"), self._clock.now())
             if attempt + 1 < self.max_tries:
                 growing = min(0.5 * 2**attempt, self.max_pause_s)
                 pause = growing * random.uniform(0.5, 1.0) if asked is None else asked
@@ -179,21 +178,6 @@ class RemoteEmbedder:
                 headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
                 self._client = httpx.Client(headers=headers, timeout=self.timeout_s)
             return self._client
-
-    def _seconds_asked(self, retry_after: str | None) -> float | None:
-        """Retry-After, as seconds or as a date; None where it is neither."""
-        if not retry_after:
-            return None
-        try:
-            return max(0.0, float(retry_after))
-        except ValueError:
-            pass
-        try:
-            moment = parsedate_to_datetime(retry_after)
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - self._clock.now()).total_seconds())
 
     def _read(self, response: httpx.Response, n_texts: int) -> Vectors:
         """[n_texts, dim] in the order of the texts, whatever order the answer has."""

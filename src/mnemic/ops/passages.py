@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mnemic.index.lexical import K1, B, LexicalIndex
+from mnemic.index.lexical import K1, B, LexicalIndex, rarity
 from mnemic.index.scope_index import Mask
 
 Signal = NDArray[np.float32]
@@ -65,7 +65,7 @@ def passage_scores(
             rows, times = rows[keep], times[keep]
         if not len(rows):
             continue
-        idf = float(np.log1p((n_visible - len(rows) + 0.5) / (len(rows) + 0.5)))
+        idf = rarity(len(rows), n_visible)
         ideal += idf
         after = following[rows]
         touched = np.union1d(rows, after[after >= 0])

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mnemic.index.lexical import K1, B, LexicalIndex
+from mnemic.index.lexical import K1, B, LexicalIndex, rarity
 from mnemic.index.vectors import best
 from mnemic.text.names import find_names
 from mnemic.text.terms import terms
@@ -185,7 +185,7 @@ def _words_added(to: Rows, starts: Rows, place: Rows, wanted: Sequence[str], sig
         there, counts = sight.find(term)
         if not len(there):
             continue
-        rarities.append(float(np.log1p((sight.n_rows - len(there) + 0.5) / (len(there) + 0.5))))
+        rarities.append(rarity(len(there), sight.n_rows))
         at, is_there = _places(there, rows)
         share = np.zeros(len(rows), np.float32)
         share[is_there] = np.minimum((K1 + 1.0) * _saturated(rows[is_there], counts[at[is_there]], sight), 1.0)
