@@ -37,7 +37,7 @@ from typing import Any, Literal, ParamSpec, TextIO, TypeVar
 
 from mnemic.clock import Clock
 from mnemic.memory.forget import Receipt
-from mnemic.memory.front import CONTEXT_HITS, Embeds, Episodes, Memory, Paths, Versions
+from mnemic.memory.front import CONTEXT_HITS, Embeds, Episodes, Links, Memory, Paths, Records, Sessions, Versions
 from mnemic.memory.intake import Message, Time
 from mnemic.memory.remember import Added
 from mnemic.memory.results import Context

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from mnemic._version import __version__
 from mnemic.errors import MnemicError
 from mnemic.memory import Added, Context, Imported, Memory, Receipt, Version
-from mnemic.model import Cue, Episode, Hit, Link, Reason, Recall, Record
+from mnemic.model import Cue, Episode, Hit, Link, Reason, Recall, Record, Session
 
 if TYPE_CHECKING:
     from mnemic.async_memory import AsyncMemory
@@ -25,6 +25,7 @@ __all__ = [
     "Recall",
     "Receipt",
     "Record",
+    "Session",
     "Version",
     "__version__",
 ]

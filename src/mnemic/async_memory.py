@@ -18,7 +18,7 @@ from typing import Any, Literal, ParamSpec, TextIO, TypeVar
 
 from mnemic.clock import Clock
 from mnemic.memory.forget import Receipt
-from mnemic.memory.front import CONTEXT_HITS, Embeds, Episodes, Memory, Paths, Versions
+from mnemic.memory.front import CONTEXT_HITS, Embeds, Episodes, Links, Memory, Paths, Records, Sessions, Versions
 from mnemic.memory.intake import Message, Time
 from mnemic.memory.remember import Added
 from mnemic.memory.results import Context
@@ -171,6 +171,7 @@ class AsyncMemory:
         *,
         metadata: Mapping[str, Any] | None = None,
         occurred_at: Time | None = None,
+        new_id: str | None = None,
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
@@ -180,6 +181,7 @@ class AsyncMemory:
 
         Compare-and-set: an id names one version, so when somebody else has corrected it since you read it, this raises
         EditConflict with the id that is current, and writes nothing. `metadata` replaces; without `text` the text stays.
+        `new_id` names the correction and makes a retry harmless: the same correction again changes nothing.
         """
         return await self._run(
             self._memory.update,
@@ -187,6 +189,7 @@ class AsyncMemory:
             text,
             metadata=metadata,
             occurred_at=occurred_at,
+            new_id=new_id,
             user_id=user_id,
             agent_id=agent_id,
             run_id=run_id,
@@ -377,6 +380,44 @@ class AsyncMemory:
         """
         return await self._run(self._memory.get_all, limit=limit, filters=filters, **ids)
 
+    async def sessions(self, *, limit: int = 100, after: int = 0, newest_first: bool = False, **ids: Any) -> Sessions:
+        """The sessions of this scope by when they began in the log, a page at a time.
+
+        For the next page pass the last one's `first_seq` as `after`; newest first, its `last_seq`.
+        """
+        return await self._run(self._memory.sessions, limit=limit, after=after, newest_first=newest_first, **ids)
+
+    async def records(
+        self,
+        *,
+        system: str | None = None,
+        kind: str | None = None,
+        ids: Sequence[str] | None = None,
+        include_retired: bool = True,
+        include_children: bool = False,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Records:
+        """What systems made of this scope's episodes, oldest first, each with its sources.
+
+        A system observes what it has not seen before its records are read. include_retired: also what was superseded since.
+        after: the id of the last record of the page before, for which the system must be named. Raises SystemNotFound.
+        """
+        return await self._run(
+            self._memory.records,
+            system=system,
+            kind=kind,
+            ids=ids,
+            include_retired=include_retired,
+            include_children=include_children,
+            after=after,
+            limit=limit,
+        )
+
+    async def links(self, *, system: str | None = None, include_children: bool = False, limit: int = 10000) -> Links:
+        """The edges that systems made between records or episodes of this scope. Raises SystemNotFound."""
+        return await self._run(self._memory.links, system=system, include_children=include_children, limit=limit)
+
     async def history(
         self, id: str, *, user_id: str | None = None, agent_id: str | None = None, app_id: str | None = None
     ) -> Versions:
@@ -486,6 +527,13 @@ class AsyncMemory:
     async def export(self, path: str | Path | TextIO, *, include_children: bool = True) -> int:
         """Write this scope, and those below it, as JSON Lines; how many episodes it wrote. `import_` reads it back."""
         return await self._run(self._memory.export, path, include_children=include_children)
+
+    async def backup(self, path: str | Path) -> Path:
+        """Write a consistent copy of the whole store to a new file, while it stays in use; the file, once it is on disk.
+
+        The copy is a store like any other. Raises ParameterError for a file that exists.
+        """
+        return await self._run(self._memory.backup, path)
 
     @staticmethod
     async def reindex(

@@ -1,4 +1,4 @@
-"""The nouns: Episode, Record, Link, Cue, Reason, Hit, Recall; and scopes, which are paths.
+"""The nouns: Episode, Record, Link, Session, Cue, Reason, Hit, Recall; and scopes, which are paths.
 
 All are frozen and slotted. They are built from checked input (`intake.py`, `memory.py`) or from the store, and are
 trusted afterwards, so they do not check themselves again. `Hit`, `Recall` and `Added` can also be read like the
@@ -169,6 +169,25 @@ class Record:
     retired_at: datetime | None = None  # when it was superseded; None while it is current
     strength: float = 1.0
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values, empty fields left out."""
+        values: dict[str, Any] = {
+            "id": self.id,
+            "system": self.system,
+            "scope": self.scope,
+            "kind": self.kind,
+            "text": self.text,
+            "sources": list(self.sources),
+            "recorded_at": self.recorded_at.isoformat(),
+            "strength": self.strength,
+        }
+        for name in ("valid_from", "valid_to", "retired_at"):
+            if (moment := getattr(self, name)) is not None:
+                values[name] = moment.isoformat()
+        if self.data:
+            values["data"] = dict(self.data)
+        return values
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
@@ -184,6 +203,48 @@ class Link:
     recorded_at: datetime
     weight: float = 1.0
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values, empty fields left out."""
+        values: dict[str, Any] = {
+            "id": self.id,
+            "system": self.system,
+            "scope": self.scope,
+            "kind": self.kind,
+            "from_id": self.from_id,
+            "to_id": self.to_id,
+            "sources": list(self.sources),
+            "recorded_at": self.recorded_at.isoformat(),
+            "weight": self.weight,
+        }
+        if self.data:
+            values["data"] = dict(self.data)
+        return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One conversation or run inside a scope, as it stands in the log."""
+
+    session: str  # its name
+    scope: str
+    episodes: int
+    began_at: datetime  # when its first episode of the log happened, and its last
+    ended_at: datetime
+    first_seq: int
+    last_seq: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "session": self.session,
+            "scope": self.scope,
+            "episodes": self.episodes,
+            "began_at": self.began_at.isoformat(),
+            "ended_at": self.ended_at.isoformat(),
+            "first_seq": self.first_seq,
+            "last_seq": self.last_seq,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -187,6 +187,30 @@ def test_scan_gives_pages_of_exactly_one_scope_from_either_end(store: Store) -> 
     assert store.scan("a", after=9) == store.scan("nowhere") == []
 
 
+def test_scan_gives_pages_of_one_session(store: Store) -> None:
+    store.append([entry(str(n), session=name) for n, name in enumerate(["x", "y", "x", None, "x"])])
+    assert texts(store.scan("a", session="x")) == ["0", "2", "4"]
+    assert texts(store.scan("a", session="x", after=1, limit=1)) == ["2"]
+    assert texts(store.scan("a", session="x", newest_first=True, limit=1)) == ["4"]
+    assert store.scan("a", session="z") == []
+
+
+def test_sessions_are_listed_from_either_end_with_their_size_and_times(store: Store) -> None:
+    at = [minute(n) for n in range(6)]
+    store.append([entry(str(n), session=name, occurred_at=at[n]) for n, name in enumerate("xyxzx")])
+    store.append([entry("5", scope="b", session="x"), entry("6", session=None)])
+
+    def known(found):
+        return [(one.session, one.episodes, one.first_seq, one.last_seq) for one in found]
+
+    assert known(store.sessions("a")) == [("x", 3, 1, 5), ("y", 1, 2, 2), ("z", 1, 4, 4)]
+    assert known(store.sessions("a", after=1, limit=1)) == [("y", 1, 2, 2)]
+    assert known(store.sessions("a", newest_first=True, limit=2)) == [("x", 3, 1, 5), ("z", 1, 4, 4)]
+    assert known(store.sessions("a", newest_first=True, after=4)) == [("y", 1, 2, 2)]
+    assert (store.sessions("a")[0].began_at, store.sessions("a")[0].ended_at) == (at[0], at[4])
+    assert store.sessions("nowhere") == []
+
+
 def test_iterate_reads_a_scope_page_by_page(store: Store) -> None:
     store.append([entry(str(n)) for n in range(7)])
     assert texts(iterate(store, "a", after=2, page=2)) == ["2", "3", "4", "5", "6"]

@@ -32,6 +32,18 @@ def put(store: Store, *things, system: str = "notes", scope: str = "a", at: int 
     return store.records.apply(system, scope, changes, cursor_from=at, cursor_to=to)
 
 
+def test_records_are_read_by_kind_by_id_while_current_and_page_by_page(store: Store) -> None:
+    notes = store.records
+    made = [record("r", "x"), record("s", "y", kind="fact"), record("t", "z", retired_at=minute(5))]
+    assert put(store, *made)
+    assert notes.records("notes", "a", kind="fact") == [made[1]]
+    assert notes.records("notes", "a", current_only=True) == made[:2]
+    assert notes.records("notes", "a", ["t", "r", "none"]) == [made[0], made[2]]
+    assert notes.records("notes", "a", limit=2) == made[:2]
+    assert notes.records("notes", "a", after="s", limit=2) == made[2:]
+    assert (store.records.systems(), put(store, system="idle", to=1), store.records.systems()) == (["notes"], True, ["idle", "notes"])
+
+
 # -- writing ----------------------------------------------------------------------------------------------
 
 

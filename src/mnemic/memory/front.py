@@ -30,22 +30,24 @@ from mnemic.errors import (
 )
 from mnemic.filters import compile_filter
 from mnemic.memory import forget as forgetting
-from mnemic.memory import transfer
+from mnemic.memory import made, transfer
 from mnemic.memory.ask import ask, resolve
 from mnemic.memory.choose import is_storable, selector
 from mnemic.memory.forget import Receipt
-from mnemic.memory.intake import Draft, Message, Time, checked_json, checked_text, drafts_from
+from mnemic.memory.intake import Draft, Message, Time, checked_id, checked_json, checked_text, drafts_from
 from mnemic.memory.reindex import reindex
 from mnemic.memory.remember import Added, correct, episode_from, remember
 from mnemic.memory.results import Context, Version
 from mnemic.memory.shared import Shared, store_path
 from mnemic.memory.transfer import Imported
 from mnemic.memory.why_not import WhyNot, why_not
-from mnemic.model import ECHO, Cue, Episode, Hit, Recall, join_scope, new_id
+from mnemic.model import ECHO, Cue, Episode, Hit, Link, Recall, Record, Session, join_scope
+from mnemic.model import new_id as fresh_id
 from mnemic.models.embedder import Embedder
 from mnemic.models.resolve import open_embedder
 from mnemic.ops.echo import Echo
 from mnemic.ops.pack import pack
+from mnemic.store.rows import has_same_content
 from mnemic.store.sqlite import SqliteStore
 from mnemic.systems import runner
 from mnemic.systems.registry import DEFAULT, create
@@ -55,6 +57,9 @@ Embeds = str | Embedder | None
 Episodes = list[Episode]  # names for what Memory.list would hide from type checkers inside the class
 Paths = list[Path]
 Versions = list[Version]
+Sessions = list[Session]
+Records = list[Record]
+Links = list[Link]
 Rows = list[dict[str, Any]]
 CONTEXT_HITS = 60  # how many hits compete for a place in a context block
 _ID_NAMES = ("user_id", "agent_id", "run_id", "app_id")
@@ -197,6 +202,7 @@ class Memory:
         *,
         metadata: Mapping[str, Any] | None = None,
         occurred_at: Time | None = None,
+        new_id: str | None = None,
         user_id: str | None = None,
         agent_id: str | None = None,
         run_id: str | None = None,
@@ -206,6 +212,7 @@ class Memory:
 
         Compare-and-set: an id names one version, so when somebody else has corrected it since you read it, this raises
         EditConflict with the id that is current, and writes nothing. `metadata` replaces; without `text` the text stays.
+        `new_id` names the correction and makes a retry harmless: the same correction again changes nothing.
         """
         scope = resolve(self._scope, user_id, agent_id, run_id, app_id).scope
         old = self._one(scope, id)
@@ -218,7 +225,7 @@ class Memory:
             actor=old.actor,
             session=old.session,
             occurred_at=old.occurred_at if occurred_at is None else parse_time(occurred_at),
-            id=new_id(),
+            id=fresh_id() if new_id is None else checked_id(new_id),
             metadata=old.metadata if metadata is None else _with_agent(old, checked_json(metadata, "metadata")),
             parts=old.parts,
         )
@@ -227,6 +234,8 @@ class Memory:
         appended = correct(self._shared, episode)
         if appended is None:
             current = self._shared.store.superseding(scope, id)
+            if current is not None and current.id == new_id and has_same_content(episode, current):
+                return current
             now = f"it is now {current.id!r}" if current else "it was forgotten"
             raise EditConflict(
                 f"The episode {id!r} changed since you read it: {now}. Nothing was written. Read it and try again."
@@ -398,10 +407,14 @@ class Memory:
             if isinstance(number, bool) or not isinstance(number, int) or not least <= number < 2**62:
                 raise ParameterError(f"{name}={number!r}: give a whole number of at least {least}.")
         place = resolve(self._scope, user_id, agent_id, run_id, app_id, filters)
-        keep = selector(None, session or place.session, since, until, place.filters)
+        session = session or place.session
+        keep = selector(None, session, since, until, place.filters)
+        page_size = 1000 if since or until or place.filters else min(limit, 1000)
         found: Episodes = []
         while len(found) < limit:
-            page = self._shared.store.scan(place.scope, after=after, limit=1000, newest_first=newest_first)
+            page = self._shared.store.scan(
+                place.scope, after=after, limit=page_size, newest_first=newest_first, session=session
+            )
             if not page:
                 break
             found += [episode for episode in page if keep(episode)]
@@ -430,6 +443,54 @@ class Memory:
                 break
             before = page[-1].seq
         return {"results": results[:limit]}
+
+    def sessions(self, *, limit: int = 100, after: int = 0, newest_first: bool = False, **ids: Any) -> Sessions:
+        """The sessions of this scope by when they began in the log, a page at a time.
+
+        For the next page pass the last one's `first_seq` as `after`; newest first, its `last_seq`.
+        """
+        for name, number, least in (("limit", limit, 1), ("after", after, 0)):
+            if isinstance(number, bool) or not isinstance(number, int) or not least <= number < 2**62:
+                raise ParameterError(f"{name}={number!r}: give a whole number of at least {least}.")
+        scope = resolve(self._scope, *(ids.pop(name, None) for name in _ID_NAMES)).scope
+        if ids:
+            raise ParameterError(f"sessions() has no argument {min(ids)!r}.")
+        return self._shared.store.sessions(scope, after=after, limit=limit, newest_first=newest_first)
+
+    def records(
+        self,
+        *,
+        system: str | None = None,
+        kind: str | None = None,
+        ids: Sequence[str] | None = None,
+        include_retired: bool = True,
+        include_children: bool = False,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Records:
+        """What systems made of this scope's episodes, oldest first, each with its sources.
+
+        A system observes what it has not seen before its records are read. include_retired: also what was superseded since.
+        after: the id of the last record of the page before, for which the system must be named. Raises SystemNotFound.
+        """
+        if after is not None and (system is None or include_children):
+            raise ParameterError("A page after a record is one of a system in one scope: name the system.")
+        paths = list(self._shared.store.scopes(self._scope)) if include_children else [self._scope]
+        return made.records(
+            self._shared,
+            paths,
+            system,
+            ids,
+            kind=kind,
+            current_only=not include_retired,
+            after=after,
+            limit=made.checked_limit(limit),
+        )
+
+    def links(self, *, system: str | None = None, include_children: bool = False, limit: int = 10_000) -> Links:
+        """The edges that systems made between records or episodes of this scope. Raises SystemNotFound."""
+        paths = list(self._shared.store.scopes(self._scope)) if include_children else [self._scope]
+        return made.links(self._shared, paths, system, made.checked_limit(limit))
 
     def history(
         self, id: str, *, user_id: str | None = None, agent_id: str | None = None, app_id: str | None = None
@@ -622,6 +683,13 @@ class Memory:
         if isinstance(path, str | Path):
             return transfer.export_file(self._shared, self._scope, Path(path), include_children=include_children)
         return transfer.export(self._shared, self._scope, path, include_children=include_children)
+
+    def backup(self, path: str | Path) -> Path:
+        """Write a consistent copy of the whole store to a new file, while it stays in use; the file, once it is on disk.
+
+        The copy is a store like any other. Raises ParameterError for a file that exists.
+        """
+        return transfer.backup_file(self._shared, Path(path))
 
     @staticmethod
     def reindex(path: str | Path, embedder: Embeds = None, *, show_progress: bool = False, again: bool = False) -> int:

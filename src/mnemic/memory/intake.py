@@ -83,7 +83,7 @@ def drafts_from(
         try:
             draft = _draft(message, shared)
             if id is not None:
-                draft.id, draft.is_client_id = _id(id), True
+                draft.id, draft.is_client_id = checked_id(id), True
             drafts.append(draft)
         except InvalidInput as error:
             if len(listed) == 1:
@@ -120,7 +120,7 @@ def _draft(message: Message, shared: Draft) -> Draft:
         actor=_name(message.get("name") or message.get("actor"), "name") or shared.actor,
         session=_name(session, "session") or shared.session,
         occurred_at=shared.occurred_at if moment is None else parse_time(moment),
-        id="" if id is None else _id(id),
+        id="" if id is None else checked_id(id),
         is_client_id=id is not None,
         metadata=shared.metadata if own is None else {**shared.metadata, **checked_json(own, "metadata")},
         parts=parts,
@@ -218,7 +218,8 @@ def _check_depth(value: Any, what: str) -> None:
         level = list(below.values())
 
 
-def _id(id: Any) -> str:
+def checked_id(id: Any) -> str:
+    """An id that the log can keep. Raises InvalidEpisode."""
     name = _name(id if not isinstance(id, int) or isinstance(id, bool) else str(id), "id")
     if name is None:
         raise InvalidEpisode("The id is empty. Leave it out to be given one.")

@@ -93,6 +93,24 @@ def export_file(shared: Shared, scope: str, path: Path, *, include_children: boo
     return written
 
 
+def backup_file(shared: Shared, path: Path) -> Path:
+    """A consistent copy of the store, which is there whole or not at all. Raises ParameterError for a file that exists."""
+    if path.exists():
+        raise ParameterError(f"{path} exists, and a backup overwrites nothing. Give the name of a new file.")
+    if not path.parent.is_dir():
+        raise ParameterError(f"The folder {path.parent} does not exist. Make it first.")
+    shared.flush_recalls()
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        shared.store.backup(draft)
+        with draft.open("rb+") as copy:
+            os.fsync(copy.fileno())
+        draft.rename(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
 def export(shared: Shared, scope: str, out: TextIO, *, include_children: bool = True) -> int:
     """Write a scope as JSON Lines: a header, then one episode a line; how many there were.
 

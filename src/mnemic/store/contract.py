@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mnemic.model import Episode, Link, Record
+from mnemic.model import Episode, Link, Record, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,18 @@ class RecordStore(Protocol):
         """Write changes and move the cursor in one transaction; False, and nothing written, when another got there first."""
         ...
 
-    def records(self, system: str, scope: str, ids: Sequence[str] | None = None) -> list[Record]:
-        """The system's records in the scope, all or by id, ordered by recorded_at, then id."""
+    def records(
+        self,
+        system: str,
+        scope: str,
+        ids: Sequence[str] | None = None,
+        *,
+        kind: str | None = None,
+        current_only: bool = False,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> list[Record]:
+        """The system's records in the scope, all or by id, ordered by recorded_at, then id; `after` the one of that id."""
         ...
 
     def links(self, system: str, scope: str) -> list[Link]:
@@ -138,6 +148,10 @@ class RecordStore(Protocol):
 
     def reset(self, system: str, scope: str | None = None) -> None:
         """Drop the system's records and links and set its cursor to 0, in one scope or in all."""
+        ...
+
+    def systems(self) -> list[str]:
+        """Systems that keep records or links here, attached or not."""
         ...
 
     def attach(self, system: str, parameters: Mapping[str, Any], at: datetime) -> None:
@@ -189,8 +203,14 @@ class Store(Protocol):
         """Episodes by position; positions that hold nothing are left out."""
         ...
 
-    def scan(self, scope: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> list[Episode]:
+    def scan(
+        self, scope: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False, session: str | None = None
+    ) -> list[Episode]:
         """Episodes of exactly this scope in log order, after position `after` (before it when newest first, if not 0)."""
+        ...
+
+    def sessions(self, scope: str, *, after: int = 0, limit: int = 100, newest_first: bool = False) -> list[Session]:
+        """The scope's sessions by their first position, or by their last one when newest first; `after` as in `scan`."""
         ...
 
     def existing(self, scope: str, ids: Sequence[str]) -> set[str]:

@@ -125,7 +125,15 @@ CREATE TABLE failures (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("the log", _THE_LOG), ("the records", _THE_RECORDS))
+_THE_SESSIONS = """
+CREATE INDEX episodes_by_session ON episodes (scope_id, session) WHERE session IS NOT NULL
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("the log", _THE_LOG),
+    ("the records", _THE_RECORDS),
+    ("the sessions", _THE_SESSIONS),
+)
 NEWEST = len(MIGRATIONS)
 
 

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mnemic.clock import Clock, SystemClock, to_microseconds
+from mnemic.clock import Clock, SystemClock, from_microseconds, to_microseconds
 from mnemic.errors import EmbedderMismatch, IdConflict, ParameterError
-from mnemic.model import Episode
+from mnemic.model import Episode, Session
 from mnemic.store.contract import Appended, Change, Changes, Entry, IndexRows, Removal, VectorsBy
 from mnemic.store.database import Database
 from mnemic.store.rows import EPISODE_COLUMNS, INSERT_EPISODE, episode_from, episode_row, has_same_content
@@ -122,19 +122,48 @@ class SqliteStore:
                 found |= {row[0]: episode_from(row) for row in rows}
         return found
 
-    def scan(self, scope: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False) -> list[Episode]:
+    def scan(
+        self, scope: str, *, after: int = 0, limit: int = 1000, newest_first: bool = False, session: str | None = None
+    ) -> list[Episode]:
         """Episodes of exactly this scope, a page at a time; see the contract."""
-        if newest_first:
-            condition, order, bound = "e.seq < ?", "DESC", after or 2**62
-        else:
-            condition, order, bound = "e.seq > ?", "ASC", after
+        condition, order, bound = _page("e.seq", after, newest_first)
+        if session is not None:
+            condition += " AND e.session = ?3"
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} "
-                f"WHERE e.scope_id = (SELECT scope_id FROM scopes WHERE path = ?) AND {condition} ORDER BY e.seq {order} LIMIT ?",
-                (scope, bound, limit),
+                f"WHERE e.scope_id = (SELECT scope_id FROM scopes WHERE path = ?1) AND {condition} "
+                f"ORDER BY e.seq {order} LIMIT ?4",
+                (scope, bound, session, limit),
             ).fetchall()
         return [episode_from(row) for row in rows]
+
+    def sessions(self, scope: str, *, after: int = 0, limit: int = 100, newest_first: bool = False) -> list[Session]:
+        """The scope's sessions, a page at a time; see the contract."""
+        place = "max(seq)" if newest_first else "min(seq)"
+        condition, order, bound = _page(place, after, newest_first)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT g.session, g.n, g.first, g.last, b.occurred_at, b.occurred_offset, z.occurred_at, z.occurred_offset FROM "
+                "(SELECT session, count(*) AS n, min(seq) AS first, max(seq) AS last FROM episodes "
+                "WHERE scope_id = (SELECT scope_id FROM scopes WHERE path = ?1) AND session IS NOT NULL "
+                f"GROUP BY session HAVING {condition} ORDER BY {place} {order} LIMIT ?3) g "
+                "JOIN episodes b ON b.seq = g.first JOIN episodes z ON z.seq = g.last",
+                (scope, bound, limit),
+            ).fetchall()
+        found = [
+            Session(
+                session=name,
+                scope=scope,
+                episodes=n,
+                began_at=from_microseconds(began, began_offset),
+                ended_at=from_microseconds(ended, ended_offset),
+                first_seq=first,
+                last_seq=last,
+            )
+            for name, n, first, last, began, began_offset, ended, ended_offset in rows
+        ]
+        return sorted(found, key=lambda one: -one.last_seq if newest_first else one.first_seq)
 
     def existing(self, scope: str, ids: Sequence[str]) -> set[str]:
         """Which of the ids the scope already has."""
@@ -196,6 +225,12 @@ class SqliteStore:
             ).fetchone()
             if old is None:
                 return None
+            if connection.execute(
+                "SELECT 1 FROM episodes WHERE scope_id = ? AND id = ?", (old[0], episode.id)
+            ).fetchone():
+                raise IdConflict(
+                    f"The id {episode.id!r} already names another episode. Nothing was written. Give a new id."
+                )
             seq, _ = _place(connection, {episode.scope})
             _insert(connection, [episode_row(entry, seq, old[0])])
             return Appended((seq,), (True,))
@@ -437,11 +472,12 @@ class SqliteStore:
         return [row[0] for row in rows if row[0] != "ok"]
 
     def backup(self, target: Path) -> None:
-        """Write a consistent copy to a new file while the store stays in use."""
+        """Write a consistent copy, one file without a log beside it, to `target` while the store stays in use."""
         with self._database.reading() as connection:
             copy = sqlite3.connect(target)
             try:
                 connection.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
             finally:
                 copy.close()
 
@@ -540,6 +576,11 @@ def _below(prefix: str) -> tuple[str, tuple[str, ...]]:
         prefix + "/",
         prefix + "0",
     )  # "0" follows "/"
+
+
+def _page(place: str, after: int, newest_first: bool) -> tuple[str, str, int]:
+    """The condition on ?2 and the order of a page of what lies behind `after`, and the value of ?2."""
+    return (f"{place} < ?2", "DESC", after or 2**62) if newest_first else (f"{place} > ?2", "ASC", after)
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -75,16 +75,34 @@ class SqliteRecords:
 
         return self._database.write(job)
 
-    def records(self, system: str, scope: str, ids: Sequence[str] | None = None) -> list[Record]:
-        """The system's records in the scope, all or by id, ordered by recorded_at, then id."""
+    def records(
+        self,
+        system: str,
+        scope: str,
+        ids: Sequence[str] | None = None,
+        *,
+        kind: str | None = None,
+        current_only: bool = False,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> list[Record]:
+        """The system's records in the scope; see the contract."""
+        own = f"scope_id = {_THIS_SCOPE} AND system = ?"
+        where, values = own, [scope, system]
+        if kind is not None:
+            where, values = f"{where} AND kind = ?", [*values, kind]
+        if current_only:
+            where += " AND retired_at IS NULL"
+        if after is not None:
+            where = f"{where} AND (recorded_at, id) > (SELECT recorded_at, id FROM records WHERE {own} AND id = ?)"
+            values += [scope, system, after]
+        if ids is not None:
+            where, values = f"{where} AND id IN (SELECT value FROM json_each(?))", [*values, json.dumps(list(ids))]
         with self._database.snapshot() as connection:
             rows = connection.execute(
-                f"SELECT {RECORD_COLUMNS} FROM records WHERE scope_id = {_THIS_SCOPE} AND system = ? ORDER BY recorded_at, id",
-                (scope, system),
+                f"SELECT {RECORD_COLUMNS} FROM records WHERE {where} ORDER BY recorded_at, id LIMIT ?",
+                (*values, -1 if limit is None else limit),
             ).fetchall()
-            if ids is not None:
-                wanted = set(ids)
-                rows = [row for row in rows if row[1] in wanted]
             return [record_from(row, system, scope, _sources(connection, "record", row[0])) for row in rows]
 
     def links(self, system: str, scope: str) -> list[Link]:
@@ -95,6 +113,12 @@ class SqliteRecords:
                 (scope, system),
             ).fetchall()
             return [link_from(row, system, scope, _sources(connection, "link", row[0])) for row in rows]
+
+    def systems(self) -> list[str]:
+        """Systems that keep records or links here, attached or not."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT system FROM cursors UNION SELECT system FROM records ORDER BY system")
+            return [row[0] for row in rows.fetchall()]
 
     def reset(self, system: str, scope: str | None = None) -> None:
         """Drop the system's records and links and set its cursor to 0, in one scope or in all."""

@@ -1,0 +1,1 @@
+"""The memory as an MCP server: a small set of tools of its own, and those of the reference memory server."""

@@ -1,0 +1,1 @@
+"""The server: REST under /v1, MCP under /mcp, the inspector at /."""
