@@ -27,6 +27,13 @@ MnemicError
 │   ├── EmbedderUnavailable        an endpoint that does not answer
 │   ├── WeightsMissing
 │   └── WeightsDamaged
+├── AccessError                    a server refuses, whatever the request
+│   ├── Unauthenticated            no key, or one that is not known
+│   └── Forbidden                  the key does not reach that scope or verb
+├── LimitError
+│   ├── TooLarge                   more at once than the server takes
+│   └── TooManyRequests
+├── ServerUnreachable              a server that does not answer, or not as Mnemic does
 ├── DependencyMissing (ImportError) an optional package, with the command that installs it
 └── FormatError                    a file to import that is not in the format that was named
 """
@@ -138,6 +145,34 @@ class WeightsMissing(EmbedderError):
 
 class WeightsDamaged(EmbedderError):
     """The weights' checksum is not the expected one."""
+
+
+class AccessError(MnemicError):
+    """The caller may not do this."""
+
+
+class Unauthenticated(AccessError):
+    """No key was given, or one that is not known."""
+
+
+class Forbidden(AccessError):
+    """The key does not reach that scope or verb."""
+
+
+class LimitError(MnemicError):
+    """More than is allowed."""
+
+
+class TooLarge(LimitError):
+    """More at once than is taken."""
+
+
+class TooManyRequests(LimitError):
+    """More often than is allowed."""
+
+
+class ServerUnreachable(MnemicError):
+    """The server does not answer, or is not Mnemic's."""
 
 
 class DependencyMissing(MnemicError, ImportError):
