@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src/mnemic/memory/front.py"
 TARGET = ROOT / "src/mnemic/async_memory.py"
 CHEAP = {"scope", "system"}  # make a handle and wait for nothing: they stay plain methods
+SYNC_ONLY = {"export_lines"}  # gives its answer piece by piece; `export` is the same at once
 HEAD = '''"""`Memory` for asyncio: the same verbs, each run in a thread of a small pool.
 
 Made from `memory/front.py` by `tools/make_async.py`; change that and run it again. A call that is cancelled is not
@@ -92,7 +93,7 @@ def methods() -> list[str]:
     memory = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Memory")
     made = []
     for node in memory.body:
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name not in SYNC_ONLY:
             made.append(method(node))
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
             made.append(f"\n    {ast.unparse(node)}\n")  # remember = add

@@ -106,6 +106,11 @@ class AsyncMemory:
         return self._memory.scope_path
 
     @property
+    def index_bytes(self) -> int:
+        """How much memory the indexes of this store take at the moment, about."""
+        return self._memory.index_bytes
+
+    @property
     def system_id(self) -> str:
         """The system that answers this handle's searches."""
         return self._memory.system_id
@@ -498,6 +503,10 @@ class AsyncMemory:
         """Drop a system and everything it made; the log is not touched."""
         return await self._run(self._memory.detach, system)
 
+    async def attached(self) -> dict[str, dict[str, Any]]:
+        """The systems that are attached to this store, with the parameters that were given."""
+        return await self._run(self._memory.attached)
+
     async def consolidate(self) -> dict[str, dict[str, int | str]]:
         """Let every attached system observe what it has not seen and do its offline work, in this scope and those below.
 
@@ -505,6 +514,10 @@ class AsyncMemory:
         still wait for their vectors are embedded.
         """
         return await self._run(self._memory.consolidate)
+
+    async def claim_name(self, name: str) -> str:
+        """Give this store a name, if it has none yet; the name it has. It travels with the file and its backups."""
+        return await self._run(self._memory.claim_name, name)
 
     async def scopes(self) -> dict[str, int]:
         """This scope and those below it that hold anything, with their number of episodes."""

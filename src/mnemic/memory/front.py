@@ -13,7 +13,7 @@ that was given: the file itself, SQLite's -wal and -shm beside it, and a folder 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -136,6 +136,11 @@ class Memory:
     def scope_path(self) -> str:
         """The scope that this handle is on."""
         return self._scope
+
+    @property
+    def index_bytes(self) -> int:
+        """How much memory the indexes of this store take at the moment, about."""
+        return self._shared.index_bytes
 
     @property
     def system_id(self) -> str:
@@ -625,6 +630,10 @@ class Memory:
         self._shared.store.records.detach(system)
         self._shared.forget_system(system)
 
+    def attached(self) -> dict[str, dict[str, Any]]:
+        """The systems that are attached to this store, with the parameters that were given."""
+        return self._shared.store.records.attached()
+
     def consolidate(self) -> dict[str, dict[str, int | str]]:
         """Let every attached system observe what it has not seen and do its offline work, in this scope and those below.
 
@@ -652,6 +661,10 @@ class Memory:
         return done
 
     # -- the store ----------------------------------------------------------------------------------------
+
+    def claim_name(self, name: str) -> str:
+        """Give this store a name, if it has none yet; the name it has. It travels with the file and its backups."""
+        return self._shared.store.meta("name") or self._shared.store.claim_meta("name", name)
 
     def scopes(self) -> dict[str, int]:
         """This scope and those below it that hold anything, with their number of episodes."""
@@ -690,6 +703,10 @@ class Memory:
         The copy is a store like any other. Raises ParameterError for a file that exists.
         """
         return transfer.backup_file(self._shared, Path(path))
+
+    def export_lines(self, *, include_children: bool = True) -> Iterator[str]:
+        """The lines that `export` writes, one by one."""
+        return transfer.export_lines(self._shared, self._scope, include_children=include_children)
 
     @staticmethod
     def reindex(path: str | Path, embedder: Embeds = None, *, show_progress: bool = False, again: bool = False) -> int:

@@ -86,6 +86,11 @@ class Shared:
                 self._library = IndexLibrary(self.store, dim, files, self._index_bytes)
             return self._library
 
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of the indexes that are in memory, about."""
+        return 0 if self._library is None else self._library.nbytes
+
     def vectors_of(self, texts: Sequence[str], *, show_progress: bool = False) -> NDArray[np.float16] | None:
         """float16 [n, dim] vectors of the texts; None, with a warning, when the embedder cannot be reached."""
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -112,22 +113,26 @@ def backup_file(shared: Shared, path: Path) -> Path:
 
 
 def export(shared: Shared, scope: str, out: TextIO, *, include_children: bool = True) -> int:
-    """Write a scope as JSON Lines: a header, then one episode a line; how many there were.
+    """Write a scope as JSON Lines; how many episodes there were."""
+    written = -1  # the header is no episode
+    for line in export_lines(shared, scope, include_children=include_children):
+        out.write(line)
+        written += 1
+    return written
+
+
+def export_lines(shared: Shared, scope: str, *, include_children: bool = True) -> Iterator[str]:
+    """A scope as JSON Lines: a header, then one episode a line.
 
     Scopes are written relative to the exported one, so that an import can put them anywhere.
     """
     paths = [path for path in shared.store.scopes(scope) if include_children or path == scope]
     header = {"format": "mnemic", "version": 1, "made_by": f"mnemic {__version__}", "scope": scope}
-    out.write(json.dumps(header, ensure_ascii=False) + "\n")
-    written = 0
+    yield json.dumps(header, ensure_ascii=False) + "\n"
     for path in paths:
         relative = path[len(scope) :].removeprefix("/") if scope else path
         for episode in iterate(shared.store, path):
-            out.write(
-                json.dumps({"type": "episode", **episode.to_dict(), "scope": relative}, ensure_ascii=False) + "\n"
-            )
-            written += 1
-    return written
+            yield json.dumps({"type": "episode", **episode.to_dict(), "scope": relative}, ensure_ascii=False) + "\n"
 
 
 def _append(shared: Shared, scope: str, messages: list[Message], done: Imported) -> None:

@@ -1,0 +1,69 @@
+"""The application: routes, what guards them, and what begins and ends with the server.
+
+uvicorn.run(create_app(Settings(data=Path("mnemic-data"))))
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from mnemic._version import __version__
+from mnemic.clock import Clock, SystemClock
+from mnemic.errors import MnemicError
+from mnemic.serve import problems
+from mnemic.serve.guard import Guard
+from mnemic.serve.limits import BodyLimit
+from mnemic.serve.routes import episodes, health, made, recall, upkeep
+from mnemic.serve.server import Server
+from mnemic.serve.settings import Settings
+
+ABOUT = """A durable, explainable, measurable memory for AI agents.
+
+Every request names a scope, such as `acme/alice`; its first segment is the tenant. Keys are sent as
+`Authorization: Bearer mnk_…`. Errors are problem+json and say what to do."""
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """A server over a data folder. Files are opened when it starts, and closed when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # as many threads as were asked for: each has its own connection to each open tenant
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+        server = await run_in_threadpool(Server, settings, clock or SystemClock())
+        app.state.server = server
+        server.jobs.start()
+        try:
+            yield
+        finally:
+            await run_in_threadpool(server.close)
+
+    app = FastAPI(
+        title="Mnemic",
+        version=__version__,
+        description=ABOUT,
+        lifespan=lifespan,
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+        separate_input_output_schemas=False,
+        exception_handlers={
+            MnemicError: problems.on_error,
+            RequestValidationError: problems.on_validation,
+            HTTPException: problems.on_http,
+            Exception: problems.on_fault,
+        },
+    )
+    for part in (health, episodes, recall, made, upkeep):
+        app.include_router(part.router)
+    app.add_middleware(Guard, is_loopback=settings.is_loopback, allow_hosts=settings.allow_hosts)
+    app.add_middleware(
+        BodyLimit, most_mb=settings.max_body_mb, import_mb=settings.max_import_mb, import_path="/v1/import"
+    )
+    return app

@@ -1,0 +1,46 @@
+"""What a web page elsewhere could make a browser send is refused: foreign origins, and names that were rebound to us."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mnemic.serve.problems import problem
+from mnemic.serve.settings import LOOPBACK
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class Guard:
+    """ASGI middleware in front of every route.
+
+    A server on the loopback, or one that was told its names, answers to those names alone. A request that may change
+    something and that a browser sent from a page must come from a page of this server.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_loopback: bool, allow_hosts: tuple[str, ...] = ()) -> None:
+        self._app = app
+        self._is_choosy = is_loopback or bool(allow_hosts)
+        self._known = {name.lower() for name in (*LOOPBACK, "[::1]", *allow_hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = None
+        if scope["type"] in ("http", "websocket"):
+            headers = {
+                name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"host", b"origin")
+            }
+            host = headers.get(b"host", "").lower()
+            origin = headers.get(b"origin")
+            if self._is_choosy and _name(host) not in self._known:
+                says = f"This server is not known as {host[:80]!a}. Name it with --allow-host to reach it so."
+                refused = problem(421, "WrongHost", says)
+            elif origin is not None and scope.get("method") not in SAFE and urlsplit(origin).netloc.lower() != host:
+                says = "A page of another origin sent this. Only pages of this server may write."
+                refused = problem(403, "ForeignOrigin", says)
+        await (refused or self._app)(scope, receive, send)
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without the port."""
+    return host if host.endswith("]") else host.rsplit(":", 1)[0]

@@ -1,0 +1,115 @@
+"""Errors as problem+json (RFC 9457): what was asked, what is so, what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from mnemic import errors
+
+STATUS: tuple[tuple[type[errors.MnemicError], int], ...] = (
+    (errors.InvalidInput, 422),
+    (errors.FormatError, 422),
+    (errors.NotFound, 404),
+    (errors.Conflict, 409),
+    (errors.Unauthenticated, 401),
+    (errors.AccessError, 403),
+    (errors.TooLarge, 413),
+    (errors.TooManyRequests, 429),
+    (errors.EmbedderMismatch, 409),
+    (errors.DependencyMissing, 501),
+    (errors.StoreFull, 507),
+    (errors.MnemicError, 503),
+)
+TITLES = {
+    400: "Bad request",
+    401: "A key is needed",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    412: "It changed meanwhile",
+    413: "Too large",
+    421: "Wrong host",
+    422: "Bad input",
+    429: "Too many requests",
+    500: "A fault in the server",
+    501: "Not installed here",
+    503: "Not now",
+    507: "The disk is full",
+}
+
+
+def as_json(values: Any) -> bytes:
+    """JSON as bytes; half characters, which UTF-8 cannot hold, are escaped."""
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    errors: list[dict[str, str]] | None = None,
+) -> Response:
+    """An answer that says what is wrong. The sentences after the first one are the remedy."""
+    says, _, remedy = detail.partition(". ")
+    body: dict[str, Any] = {
+        "type": f"urn:mnemic:problem:{code}",
+        "title": TITLES.get(status, "Problem"),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "remedy": remedy or says,
+    }
+    if errors:
+        body["errors"] = errors
+    return Response(as_json(body), status, headers, media_type="application/problem+json")
+
+
+def from_error(error: errors.MnemicError) -> Response:
+    """The answer to a request that raised one of our errors."""
+    status = next(number for kind, number in STATUS if isinstance(error, kind))
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="mnemic"'
+    if status in (429, 503):
+        headers["Retry-After"] = str(getattr(error, "retry_after_s", 1))
+    return problem(status, type(error).__name__, str(error), headers)
+
+
+async def on_error(_: Request, error: Exception) -> Response:
+    """Handler of MnemicError."""
+    assert isinstance(error, errors.MnemicError)
+    return from_error(error)
+
+
+async def on_validation(_: Request, error: Exception) -> Response:
+    """Handler of input that is not of the documented shape. What was sent is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    wrong = [{"where": ".".join(map(str, one["loc"])), "says": one["msg"]} for one in error.errors()[:20]]
+    first = wrong[0] if wrong else {"where": "the request", "says": "it cannot be read"}
+    detail = f"{first['where']}: {first['says']}. See /openapi.json for what is expected."
+    return problem(422, "ParameterError", detail, errors=wrong)
+
+
+async def on_http(_: Request, error: Exception) -> Response:
+    """Handler of what the framework itself refuses: unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    detail = {
+        404: "There is no such path. See /openapi.json for those there are.",
+        405: "This path has other methods. See /openapi.json.",
+    }.get(error.status_code, f"{error.detail}. See /openapi.json.")
+    return problem(error.status_code, "BadRequest", detail, dict(error.headers or {}))
+
+
+async def on_fault(_: Request, __: Exception) -> Response:
+    """Handler of everything unforeseen. The reason is in the server's log, not in the answer."""
+    return problem(
+        500, "Fault", "The server failed on this request; nothing was acknowledged. The reason is in the server's log."
+    )

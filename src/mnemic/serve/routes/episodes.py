@@ -1,0 +1,177 @@
+"""The log over HTTP: adding, reading, correcting and forgetting episodes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from mnemic.memory.intake import drafts_from
+from mnemic.serve import shapes
+from mnemic.serve.routes.answer import (
+    Cursor,
+    FilterText,
+    Limit,
+    QueryIds,
+    answer,
+    answer_once,
+    cursor_of,
+    filters_in,
+    ids_of,
+    may_answer,
+    place_in,
+    server_of,
+    unless_changed,
+)
+from mnemic.serve.server import Ids
+from mnemic.wire import added_json, episode_json, version_json
+
+router = APIRouter(prefix="/v1", tags=["episodes"])
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=200, description="makes a retry harmless: ids of what is written follow from it"),
+]
+
+
+@router.post("/episodes", status_code=201, responses=may_answer(shapes.Added, 201, 409))
+def add(request: Request, body: shapes.AddIn, idempotency_key: IdempotencyKey = None) -> Response:
+    """Remember a string, a message or a list of messages; all or nothing, and durably once this answers."""
+    server, ids = server_of(request), ids_of(body)
+    messages: Any = body.model_dump(exclude_unset=True)["messages"]
+    if idempotency_key is not None:
+        messages = with_ids(messages, body.id, idempotency_key, ids)
+    given: dict[str, Any] = {
+        "role": body.role,
+        "actor": body.actor,
+        "session": body.session,
+        "occurred_at": body.occurred_at if body.occurred_at is not None else body.timestamp,
+        "metadata": body.metadata,
+        "id": body.id,
+    }
+    with server.memory(request, "write", ids, "add", create=lambda: drafts_from(messages, **given)) as memory:
+        added = memory.add(messages, **given, **ids.arguments)
+    server.jobs.touch(added.episodes[0].scope if added.episodes else ids.scope)
+    return answer(added_json(added), 201)
+
+
+@router.get("/episodes", responses=may_answer(shapes.EpisodePage, 200, etag=True))
+def list_(
+    request: Request,
+    ids: QueryIds,
+    session: Annotated[str | None, Query(max_length=2000)] = None,
+    since: str | None = None,
+    until: str | None = None,
+    filters: FilterText = None,
+    newest_first: bool = False,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Episodes in the order of the log, a page at a time."""
+    after = max(0, place_in(cursor, int) or 0)
+    chosen = filters_in(filters)
+    with server_of(request).memory(request, "read", ids, "list", filters=chosen) as memory:
+        episodes = memory.list(
+            limit=limit,
+            after=after,
+            newest_first=newest_first,
+            session=session,
+            since=since,
+            until=until,
+            filters=chosen,
+            **ids.arguments,
+        )
+    more = cursor_of(episodes[-1].seq) if len(episodes) == limit else None
+    return answer_once(request, {"episodes": [episode_json(one) for one in episodes], "next_cursor": more})
+
+
+@router.get("/episodes/{id:path}", responses=may_answer(shapes.Episode, 200, 404, etag=True))
+def get(request: Request, id: str, ids: QueryIds) -> Response:
+    """One episode."""
+    with server_of(request).memory(request, "read", ids, "get") as memory:
+        return answer_once(request, episode_json(memory.get(id, **without_run(ids))))
+
+
+@router.patch("/episodes/{id:path}", responses=may_answer(shapes.Episode, 200, 404, 409, 412))
+def update(
+    request: Request,
+    id: str,
+    body: shapes.UpdateIn,
+    idempotency_key: IdempotencyKey = None,
+    if_match: Annotated[str | None, Header(description="the ETag of the episode as you read it")] = None,
+) -> Response:
+    """Correct an episode: a new one supersedes it. 409 when somebody else has corrected it since."""
+    server, ids = server_of(request), ids_of(body)
+    with server.memory(request, "write", ids, "update") as memory:
+        if if_match is not None:
+            changed = unless_changed(request, episode_json(memory.get(id, **without_run(ids))))
+            if changed is not None:
+                return changed
+        fresh = None if idempotency_key is None else derived_id(idempotency_key, ids, 0)
+        episode = memory.update(
+            id, body.text, metadata=body.metadata, occurred_at=body.occurred_at, new_id=fresh, **ids.arguments
+        )
+    server.jobs.touch(episode.scope)
+    return answer(episode_json(episode))
+
+
+@router.delete("/episodes/{id:path}", responses=may_answer(shapes.Receipt, 200, 404))
+def delete(request: Request, id: str, ids: QueryIds) -> Response:
+    """Forget one memory: every version of it, and all that came from it."""
+    server = server_of(request)
+    with server.memory(request, "forget", ids, "forget") as memory:
+        receipt = memory.delete(id, **ids.arguments)
+    server.jobs.forget(receipt.scope)
+    return answer(receipt.to_dict())
+
+
+@router.get("/history", responses=may_answer(shapes.History, 200, 404, etag=True))
+def history(request: Request, ids: QueryIds, id: Annotated[str, Query(max_length=2000)]) -> Response:
+    """Every text that a memory had, oldest first, from any of its ids."""
+    with server_of(request).memory(request, "read", ids, "history") as memory:
+        versions = memory.history(id, **without_run(ids))
+        return answer_once(request, {"versions": [version_json(one) for one in versions]})
+
+
+@router.post("/forget", responses=may_answer(shapes.Receipt, 200, 404))
+def forget(request: Request, body: shapes.ForgetIn) -> Response:
+    """Forget for good: by id, session, filters, time, or everything; `dry_run` says what would go."""
+    server, ids = server_of(request), ids_of(body)
+    with server.memory(request, "forget", ids, "forget", filters=body.filters) as memory:
+        receipt = memory.forget(
+            body.id,
+            session=body.session,
+            filters=body.filters,
+            since=body.since,
+            until=body.until,
+            everything=body.everything,
+            include_children=body.include_children,
+            dry_run=body.dry_run,
+            **ids.arguments,
+        )
+    if not body.dry_run:
+        server.jobs.forget(receipt.scope)  # an error may quote what it failed on
+    return answer(receipt.to_dict())
+
+
+def with_ids(messages: Any, id: str | None, key: str, ids: Ids) -> Any:
+    """The messages with ids that follow from the key, where they have none."""
+    if id is not None:
+        return messages
+    listed = messages if isinstance(messages, list) else [messages]
+    named = [{"content": one} if isinstance(one, str) else dict(one) for one in listed]
+    for place, message in enumerate(named):
+        if message.get("id") is None:
+            message["id"] = derived_id(key, ids, place)
+    return named
+
+
+def derived_id(key: str, ids: Ids, place: int) -> str:
+    """An id that follows from an idempotency key; another one in each scope."""
+    said = "\x1f".join([key, ids.scope, *map(str, ids.arguments.items()), str(place)])
+    return f"idem-{hashlib.blake2b(said.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
+def without_run(ids: Ids) -> dict[str, Any]:
+    """The ids that verbs take which read one memory by its id."""
+    return {name: value for name, value in ids.arguments.items() if name != "run_id"}

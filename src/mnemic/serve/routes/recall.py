@@ -1,0 +1,55 @@
+"""Recall over HTTP: search, context blocks, and why something was not found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from mnemic.memory import Memory
+from mnemic.serve import shapes
+from mnemic.serve.routes.answer import answer, ids_of, may_answer, server_of
+from mnemic.wire import context_json, recall_json
+
+router = APIRouter(prefix="/v1", tags=["recall"])
+_OWN = {"scope", "system", "query", "text_or_id", "user_id", "agent_id", "run_id", "app_id"}
+
+
+@router.post("/search", responses=may_answer(shapes.Recall, 200, 404, 409))
+def search(request: Request, body: shapes.SearchIn) -> Response:
+    """The memories that answer a query, best first, each with its score in [0, 1], its reasons and its sources."""
+    ids = ids_of(body)
+    with server_of(request).memory(request, "read", ids, "search", filters=body.filters) as memory:
+        recall = asked(memory, body).search(body.query, **arguments(body), **ids.arguments)
+        return answer(recall_json(recall))
+
+
+@router.post("/context", responses=may_answer(shapes.Context, 200, 404, 409))
+def context(request: Request, body: shapes.ContextIn) -> Response:
+    """What answers a query, as a block of text for a prompt: dated, attributed, cited, within a budget of tokens."""
+    ids = ids_of(body)
+    with server_of(request).memory(request, "read", ids, "context", filters=body.filters) as memory:
+        given = arguments(body)
+        top_k = given.pop("top_k", None)
+        if top_k is not None:
+            given["limit"] = top_k
+        return answer(context_json(asked(memory, body).context(body.query, **given, **ids.arguments)))
+
+
+@router.post("/why-not", responses=may_answer(shapes.WhyNot, 200, 404, 409))
+def why_not(request: Request, body: shapes.WhyNotIn) -> Response:
+    """Why a search did not recall an episode: what kept it out, and what would bring it in."""
+    ids = ids_of(body)
+    with server_of(request).memory(request, "read", ids, "why_not", filters=body.filters) as memory:
+        found = asked(memory, body).why_not(body.query, body.text_or_id, **arguments(body), **ids.arguments)
+        return answer(found.to_dict())
+
+
+def asked(memory: Memory, body: shapes.SearchIn) -> Memory:
+    """The handle whose searches the wanted system answers."""
+    return memory if body.system is None else memory.system(body.system)
+
+
+def arguments(body: shapes.SearchIn) -> dict[str, Any]:
+    """The arguments of a search, those that were given."""
+    return {name: getattr(body, name) for name in body.model_fields_set if name not in _OWN}

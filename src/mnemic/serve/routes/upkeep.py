@@ -1,0 +1,150 @@
+"""Background work, and pasts on their way in and out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from mnemic.errors import NotFound, ParameterError
+from mnemic.formats.registry import FORMATS
+from mnemic.serve import shapes
+from mnemic.serve.jobs import Job
+from mnemic.serve.routes.answer import Cursor, answer, cursor_of, may_answer, place_in, server_of
+from mnemic.serve.server import Ids, Server
+
+router = APIRouter(prefix="/v1", tags=["upkeep"])
+InPath = Annotated[str, Query(max_length=2000, description="a path such as acme/alice")]
+State = Annotated[str | None, Query(pattern="^(waiting|running|done|failed|cancelled)$")]
+
+
+@router.post("/consolidate", status_code=202, responses=may_answer(shapes.Job, 202))
+def consolidate(request: Request, body: shapes.ScopeIn) -> Response:
+    """Queue a scope: attached systems observe what they have not seen and do their offline work. Answers with the job."""
+    server = server_of(request)
+    who = server.principal(request)
+    who.must("write", body.scope)
+    job = server.jobs.submit(body.scope, by=who.key_id)
+    return answer(job.to_dict(), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+@router.get("/jobs", responses=may_answer(shapes.JobPage))
+def jobs(
+    request: Request,
+    scope: Annotated[str | None, Query(max_length=2000)] = None,
+    state: State = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Jobs of the scopes that the key may read, newest first."""
+    server = server_of(request)
+    who = server.principal(request)
+    prefixes = who.scopes if scope is None else (scope,)
+    for prefix in prefixes:
+        who.must("read", prefix)
+    found = server.jobs.list(prefixes, state=state, after=place_in(cursor, str), limit=limit)
+    more = cursor_of(found[-1].id) if len(found) == limit else None
+    return answer({"jobs": [one.to_dict() for one in found], "next_cursor": more})
+
+
+@router.get("/jobs/{id}", responses=may_answer(shapes.Job, 200, 404))
+def job(request: Request, id: str) -> Response:
+    """One job: its state, progress, and error."""
+    return answer(_job(request, id, "read").to_dict())
+
+
+@router.post("/jobs/{id}/retry", responses=may_answer(shapes.Job, 200, 404, 409))
+def retry(request: Request, id: str) -> Response:
+    """Try a job again that failed or was cancelled."""
+    _job(request, id, "write")
+    return answer(server_of(request).jobs.retry(id).to_dict())
+
+
+@router.delete("/jobs/{id}", responses=may_answer(shapes.Job, 200, 404, 409))
+def cancel(request: Request, id: str) -> Response:
+    """Cancel a job that waits, or stop one that runs after the scope it is at."""
+    _job(request, id, "write")
+    return answer(server_of(request).jobs.cancel(id).to_dict())
+
+
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses=may_answer() | {200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+)
+def export(request: Request, scope: InPath = "", include_children: bool = True) -> Response:
+    """A scope, and those below it, as JSON Lines: a header, then one episode a line."""
+    stack = ExitStack()
+    memory = stack.enter_context(server_of(request).memory(request, "read", Ids(scope), "export"))
+
+    def lines() -> Iterator[str]:
+        with stack:
+            batch: list[str] = []
+            for line in memory.export_lines(include_children=include_children):
+                batch.append(line)
+                if len(batch) >= 100:
+                    yield "".join(batch)
+                    batch = []
+            yield "".join(batch)
+
+    headers = {"Content-Disposition": 'attachment; filename="mnemic.jsonl"'}
+    return StreamingResponse(lines(), media_type="application/x-ndjson", headers=headers)
+
+
+@router.post(
+    "/import",
+    responses=may_answer(shapes.Imported),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}
+    },
+)
+async def import_(
+    request: Request,
+    scope: InPath = "",
+    format: Annotated[str | None, Query(max_length=40, description="told from the content when it is left out")] = None,
+) -> Response:
+    """Read a past from the request's body, a file of any known format, into a scope. Importing it again changes nothing."""
+    server = server_of(request)
+    if format is not None and format not in FORMATS:
+        raise ParameterError(f"There is no format {format[:40]!r}. There are: {', '.join(FORMATS)}.")
+    who = await run_in_threadpool(server.principal, request)
+    who.must("write", scope)  # before anything is taken in
+    path = server.uploads / secrets.token_hex(16)
+    try:
+        await _keep(request.stream(), path)
+        return await run_in_threadpool(_read, server, request, scope, path, format)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _keep(stream: AsyncIterator[bytes], path: Path) -> None:
+    with path.open("xb") as out:
+        async for piece in stream:
+            await run_in_threadpool(out.write, piece)
+
+
+def _read(server: Server, request: Request, scope: str, path: Path, format: str | None) -> Response:
+    with server.memory(request, "write", Ids(scope), "import", create=lambda: None) as memory:
+        done = memory.import_(path, format)
+    server.jobs.touch(scope)
+    values = done.to_dict()
+    for one in values["problems"]:
+        one["location"] = one["location"].replace(str(path), "upload").replace(path.name, "upload")
+        one["reason"] = one["reason"].replace(str(path), "upload").replace(path.name, "upload")
+    return answer(values)
+
+
+def _job(request: Request, id: str, verb: str) -> Job:
+    server = server_of(request)
+    who = server.principal(request)
+    found = server.jobs.get(id)
+    if not who.may("read", found.scope):
+        raise NotFound(f"There is no job {id[:60]!r}. GET /v1/jobs lists those that this key may see.")
+    who.must(verb, found.scope)
+    return found

@@ -1,0 +1,219 @@
+"""One file for each tenant, the first segment of a scope: opened when asked for, closed when idle.
+
+A request leases its tenant's memory; what is leased is never closed. Opening and closing hold a lock of that tenant alone,
+so no tenant waits for another. Which file belongs to which tenant is told by the file's name, and kept in the file as well:
+a file that was put in another's place is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mnemic.clock import Clock
+from mnemic.errors import NotAStore, StoreClosed
+from mnemic.memory import Memory
+from mnemic.model import check_scope
+from mnemic.models.embedder import Embedder
+from mnemic.serve.control import Control
+from mnemic.serve.settings import Settings
+
+ROOT_FILE = "root.db"
+_TIDY_EVERY_S = 0.5
+_LONGEST = 120  # bytes of an encoded name in a file name
+
+
+def tenant_of(scope: str) -> str:
+    """The tenant of a scope: its first segment; "" for the root scope, which is a tenant of its own."""
+    return check_scope(scope).partition("/")[0]
+
+
+def file_name(tenant: str) -> str:
+    """The name of a tenant's file: lower-case ASCII, the same on every file system, different for different tenants.
+
+    >>> file_name("acme"), file_name("Acme"), file_name("")
+    ('t-acme.db', 't-%41cme.db', 'root.db')
+    """
+    if not tenant:
+        return ROOT_FILE
+    encoded = re.sub(rb"[^a-z0-9_-]", lambda one: b"%%%02x" % one.group()[0], tenant.encode()).decode()
+    if len(encoded) > _LONGEST:
+        encoded = f"{encoded[:40]}~{hashlib.blake2b(tenant.encode(), digest_size=16).hexdigest()}"
+    return f"t-{encoded}.db"
+
+
+class _Tenant:
+    """A tenant's place in the table: its memory while it is open, and who uses it."""
+
+    __slots__ = ("leases", "memory", "turn", "used_at")
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()  # held while it is opened or closed
+        self.memory: Memory | None = None
+        self.leases = 0
+        self.used_at = 0.0
+
+
+class Tenants:
+    """The memories of all tenants of a data folder."""
+
+    def __init__(self, settings: Settings, control: Control, clock: Clock, embedder: Embedder) -> None:
+        self.folder = settings.data / "tenants"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._settings = settings
+        self._control = control
+        self._clock = clock
+        self._embedder = embedder
+        self._table: OrderedDict[str, _Tenant] = OrderedDict()  # least recently used first
+        self._lock = threading.Lock()  # of the table and the counts, never held while a file is opened or closed
+        self._is_closed = False
+        self._tidy_at = 0.0
+        self._nothing = Memory.open(None, embedder=embedder, clock=clock)  # what a tenant that is not there holds
+        self.opened = 0  # how often a file was opened
+
+    @contextmanager
+    def lease(self, scope: str, *, handle_on: str | None = None, create: bool = False) -> Iterator[Memory]:
+        """The memory of a scope, for as long as the block runs. A tenant that is not there is empty, unless `create`.
+
+        handle_on: the scope that the handle is on, where ids given to its verbs lead from there to `scope`.
+        Raises StoreClosed when the server is going down, and what Memory.open raises.
+        """
+        name, on = tenant_of(scope), scope if handle_on is None else handle_on
+        if not create and not self.exists(name):
+            yield self._nothing.scope(on)
+            return
+        tenant = self._take(name)
+        try:
+            with tenant.turn:
+                memory = tenant.memory
+                if memory is None:
+                    memory = tenant.memory = self._opened(name)
+            yield memory.scope(on)
+        finally:
+            self._give_back(tenant)
+            if len(self._table) > self._settings.max_open_tenants or time.monotonic() > self._tidy_at:
+                self._tidy_at = time.monotonic() + _TIDY_EVERY_S
+                self.tidy()
+
+    def exists(self, name: str) -> bool:
+        """Whether anything was ever written for the tenant."""
+        with self._lock:
+            if name in self._table:
+                return True
+        return self.path_of(name).exists()
+
+    def path_of(self, name: str) -> Path:
+        """The tenant's file."""
+        return self.folder / file_name(name)
+
+    def names(self, prefix: str = "", after: str | None = None, limit: int = 100) -> list[str]:
+        """Names of tenants in order, a page at a time."""
+        return self._control.tenants(after=after, limit=limit, prefix=prefix)
+
+    @property
+    def open_count(self) -> int:
+        """How many are open."""
+        with self._lock:
+            return sum(1 for one in self._table.values() if one.memory is not None)
+
+    @property
+    def index_bytes(self) -> int:
+        """Memory that the indexes of all open tenants take, about."""
+        with self._lock:
+            memories = [one.memory for one in self._table.values() if one.memory is not None]
+        return sum(memory.index_bytes for memory in memories)
+
+    def tidy(self) -> None:
+        """Close what is too many, too large together, or idle for too long; never what is leased."""
+        for name in self._superfluous():
+            self._close(name)
+
+    def close(self) -> None:
+        """Close every tenant; a lease that is still out gets StoreClosed at its next call."""
+        with self._lock:
+            self._is_closed = True
+            tenants = list(self._table.values())
+        for tenant in tenants:
+            with tenant.turn:
+                if tenant.memory is not None:
+                    tenant.memory.close()
+                    tenant.memory = None
+        self._nothing.close()
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _take(self, name: str) -> _Tenant:
+        with self._lock:
+            if self._is_closed:
+                raise StoreClosed("The server is going down. Try again when it is back.")
+            tenant = self._table.get(name)
+            if tenant is None:
+                tenant = self._table[name] = _Tenant()
+            self._table.move_to_end(name)
+            tenant.leases += 1
+            return tenant
+
+    def _give_back(self, tenant: _Tenant) -> None:
+        with self._lock:
+            tenant.leases -= 1
+            tenant.used_at = time.monotonic()
+
+    def _opened(self, name: str) -> Memory:
+        path = self.path_of(name)
+        self._control.claim_tenant(name, path.name)  # first: a name without a file is an empty tenant
+        memory = Memory.open(
+            path, embedder=self._embedder, clock=self._clock, index_memory_mb=self._settings.index_memory_mb
+        )
+        owner = memory.claim_name(name)
+        if owner != name:
+            memory.close()
+            raise NotAStore(
+                f"{path} holds the memory of another tenant. Nothing was read or changed. Put back the right file, or restore "
+                "a backup."
+            )
+        self.opened += 1
+        return memory
+
+    def _superfluous(self) -> list[str]:
+        with self._lock:
+            free = [(name, one) for name, one in self._table.items() if not one.leases]
+            now = time.monotonic()
+            idle = [name for name, one in free if now - one.used_at > self._settings.idle_close_s]
+            many = max(0, len(self._table) - self._settings.max_open_tenants)
+            chosen = dict.fromkeys([*idle, *(name for name, _ in free[:many])])
+            open_ones = [(name, one.memory) for name, one in self._table.items() if one.memory is not None]
+        sizes = {name: memory.index_bytes for name, memory in open_ones}
+        room = self._settings.index_memory_mb * 2**20
+        total = sum(size for name, size in sizes.items() if name not in chosen)
+        for name, _ in free[:-1]:  # the one used last stays, whatever its size
+            if total <= room:
+                break
+            if name not in chosen and sizes.get(name):
+                chosen[name] = None
+                total -= sizes[name]
+        return list(chosen)
+
+    def _close(self, name: str) -> None:
+        with self._lock:
+            tenant = self._table.get(name)
+        if tenant is None or not tenant.turn.acquire(blocking=False):
+            return
+        try:
+            with self._lock:
+                if tenant.leases or self._table.get(name) is not tenant:
+                    return
+            # whoever leases it now waits for `turn`, and opens it again
+            memory, tenant.memory = tenant.memory, None
+            if memory is not None:
+                memory.close()
+            with self._lock:
+                if not tenant.leases:
+                    self._table.pop(name, None)
+        finally:
+            tenant.turn.release()
