@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mnemic.index.columns import Column
 from mnemic.index.lexical import LexicalIndex
 from mnemic.index.vectors import VectorIndex
+from mnemic.model import Episode
 from mnemic.store.contract import Change, IndexRows
 
 Mask = NDArray[np.bool_]
@@ -50,6 +51,7 @@ class ScopeIndex:
         self._speakers: dict[str, set[int]] = {}  # a word of an actor's name -> actor numbers
         self._last_of: dict[tuple[int, int], int] = {}  # (scope, session) -> its last row
         self._session_numbers: NDArray[np.int64] | None = None
+        self.lately: dict[int, Episode] = {}  # episodes that were read lately, by seq; shared by clones, not by `without`
         self._is_plain = True  # no echoes and nothing superseded: everything is visible
 
     def __len__(self) -> int:

@@ -44,9 +44,10 @@ def reasons(
     notes: Mapping[str, str] | None = None,
 ) -> tuple[Reason, ...]:
     """Why item `at` has its score: the signals that added to it, strongest first."""
+    notes = notes or {}
     found = [
-        Reason(name, float(values[at]), weights[name], (notes or {}).get(name, ""))
+        Reason(name, value, weights[name], notes.get(name, ""))
         for name, values in signals.items()
-        if values[at] > 0.0 and weights[name] > 0.0
+        if (value := values.item(at)) > 0.0 and weights[name] > 0.0
     ]
     return tuple(sorted(found, key=lambda reason: -reason.contribution))

@@ -68,14 +68,15 @@ def passage_scores(
         idf = rarity(len(rows), n_visible)
         ideal += idf
         after = following[rows]
-        touched = np.union1d(rows, after[after >= 0])
+        touched = np.concatenate([rows, after[after >= 0]])  # a row that comes twice is given the same value twice
         counts[rows] = times
         earlier = previous[touched]
         found = counts[touched] + np.where(earlier >= 0, counts[earlier], np.float32(0.0))
         pair[touched] += idf * (K1 + 1.0) * found / (found + pair_norm[touched])
         counts[rows] = 0.0
-        places, inverse = np.unique(sessions[rows], return_inverse=True)
-        within = np.bincount(inverse, weights=times)
+        counted = np.bincount(sessions[rows], weights=times, minlength=n_sessions)
+        places = np.flatnonzero(counted)
+        within = counted[places]
         session[places] += idf * (K1 + 1.0) * within / (within + session_norm[places])
     scale = np.float32(1.0 / ideal if ideal else 0.0)
     return PassageScores(np.minimum(pair * scale, 1.0), np.minimum(session * scale, 2.0)[sessions] / np.float32(2.0))

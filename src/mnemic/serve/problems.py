@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -47,6 +48,10 @@ TITLES = {
 
 def as_json(values: Any) -> bytes:
     """JSON as bytes; half characters, which UTF-8 cannot hold, are escaped."""
+    try:
+        return orjson.dumps(values)  # a twentieth of the time
+    except orjson.JSONEncodeError:  # half a character, or a whole number beyond 64 bits
+        pass
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 

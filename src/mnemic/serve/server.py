@@ -6,8 +6,10 @@ operation, and leases the tenant. A door that reached a memory otherwise would b
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,7 @@ from mnemic.serve.tenants import Tenants, tenant_of
 from mnemic.telemetry import Operation, span
 
 CONTROL_FILE = "server.db"
+RECALLS = ("search", "context", "why_not")  # as many at once as there are cores: more would only take turns with the GIL
 SPANS: dict[str, Operation] = {
     "add": "create_memory",
     "import": "create_memory",
@@ -75,6 +78,7 @@ class Server:
         self.tenants = Tenants(settings, self.control, clock, self.embedder)
         pace = Pace(workers=settings.job_workers, quiet_s=settings.consolidate_after_s or 0.0)
         self.jobs = Jobs(self.control, self.tenants, clock, pace)
+        self._turn = threading.Semaphore(os.cpu_count() or 1)
         self.logins = Logins()
         self.rates = Rates(settings.rate_per_s, settings.burst)
         self.metrics = Registry()
@@ -115,7 +119,7 @@ class Server:
         if create is not None and not self.tenants.exists(tenant_of(scope)):
             create()
         leased = self.tenants.lease(scope, handle_on=ids.scope, create=create is not None)
-        with self.timed(operation, scope), leased as memory:
+        with self.timed(operation, scope), leased as memory, self._turn if operation in RECALLS else nullcontext():
             yield memory
 
     @contextmanager

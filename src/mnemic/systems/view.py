@@ -15,6 +15,7 @@ from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.store.contract import Store, iterate
 from mnemic.text.speakers import in_first_person
 
+LATELY = 2048  # episodes of an index that are kept at hand
 HIDDEN_ROLES = ("system", "developer")  # instructions to a model are kept in the log and are nobody's memories
 
 
@@ -103,10 +104,18 @@ class View:
         return lambda word: not heard.isdisjoint(index.speakers([word]))
 
     def episodes(self, rows: Sequence[int] | NDArray[np.int64]) -> dict[int, Episode]:
-        """Episodes by row; one that was forgotten a moment ago is left out."""
-        seqs = self.index.seqs[np.asarray(rows, np.int64)]
-        found = self._store.by_seq(seqs.tolist())
-        return {int(row): found[int(seq)] for row, seq in zip(rows, seqs, strict=True) if int(seq) in found}
+        """Episodes by row; one that was forgotten before this view was made is not among them."""
+        places = np.asarray(rows, np.int64)
+        wanted = dict(zip(self.index.seqs[places].tolist(), places.tolist(), strict=True))
+        lately = self.index.lately  # episodes never change, and an index that learns of a removal starts another
+        found = {seq: lately[seq] for seq in wanted if seq in lately}
+        if len(found) < len(wanted):
+            read = self._store.by_seq([seq for seq in wanted if seq not in found])
+            found |= read
+            if len(lately) + len(read) > LATELY:
+                lately.clear()
+            lately.update(read)
+        return {row: found[seq] for seq, row in wanted.items() if seq in found}
 
     def log(self) -> list[Episode]:
         """Every episode of the scope in sight, in log order."""
