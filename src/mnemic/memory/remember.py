@@ -128,6 +128,8 @@ def correct(shared: Shared, episode: Episode) -> Appended | None:
 
 
 def _echo(shared: Shared, scope: str, draft: Draft, words: list[str], recalled: RecalledTexts) -> Echo | None:
+    if draft.role == "document" and "document" in draft.metadata:
+        return None  # an edit is a state, not evidence; it must not go when another document is forgotten
     if "[m:" in draft.text and (seqs := shared.marks.found_in(draft.text)):
         # what a recall of the scope and its children can have shown
         marked = [one for one in shared.store.by_seq(seqs).values() if is_within(one.scope, scope)]

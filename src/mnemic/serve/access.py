@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mnemic.errors import Forbidden
-from mnemic.model import is_within
+from mnemic.model import check_scope, is_within
 
 VERBS = frozenset({"read", "write", "forget", "admin"})
 
@@ -25,7 +25,8 @@ class Principal:
         return verb in self.verbs and any(is_within(scope, prefix) for prefix in self.scopes)
 
     def must(self, verb: str, scope: str) -> None:
-        """Raise Forbidden where it is not. Says nothing about whether the scope exists."""
+        """Raise Forbidden where it is not, and InvalidScope for what is none. Says nothing about whether the scope exists."""
+        check_scope(scope)
         if not self.may(verb, scope):
             raise Forbidden(
                 f"This key may not {verb} in the scope {scope!r}. It has {', '.join(sorted(self.verbs)) or 'no verb'} under "

@@ -18,6 +18,7 @@ from mnemic._version import __version__
 from mnemic.clock import Clock, SystemClock
 from mnemic.errors import MnemicError
 from mnemic.serve import problems
+from mnemic.serve.doors import add_doors
 from mnemic.serve.guard import Guard
 from mnemic.serve.limits import BodyLimit
 from mnemic.serve.routes import episodes, health, made, recall, upkeep
@@ -62,6 +63,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     )
     for part in (health, episodes, recall, made, upkeep):
         app.include_router(part.router)
+    add_doors(app)
     app.add_middleware(Guard, is_loopback=settings.is_loopback, allow_hosts=settings.allow_hosts)
     app.add_middleware(
         BodyLimit, most_mb=settings.max_body_mb, import_mb=settings.max_import_mb, import_path="/v1/import"

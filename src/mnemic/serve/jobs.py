@@ -191,7 +191,7 @@ class Jobs:
             at = self._touched.pop(scope)
             try:
                 with self._tenants.lease(scope) as memory:
-                    is_wanted = bool(memory.stats()["attached"])
+                    is_wanted = bool(memory.attached())
                 if is_wanted:
                     self._queue.submit(
                         scope, "consolidate", AUTOMATIC, due_at=at + quiet, put_off=quiet * _PUT_OFF_AT_MOST

@@ -106,6 +106,8 @@ async def on_validation(_: Request, error: Exception) -> Response:
 async def on_http(_: Request, error: Exception) -> Response:
     """Handler of what the framework itself refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, errors.MnemicError):  # raised by our own limits while the body was read
+        return from_error(error.__cause__)
     detail = {
         404: "There is no such path. See /openapi.json for those there are.",
         405: "This path has other methods. See /openapi.json.",

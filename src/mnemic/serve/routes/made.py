@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from mnemic.errors import ParameterError
+from mnemic.memory import Memory
 from mnemic.model import is_within
 from mnemic.serve import shapes
 from mnemic.serve.access import Principal
@@ -124,8 +125,12 @@ def readable_scopes(
 def systems(request: Request, scope: InPath = "") -> Response:
     """All systems; those attached to the scope's tenant keep records of its log."""
     with server_of(request).memory(request, "read", Ids(scope), "stats") as memory:
-        attached = memory.attached()
-    listed: list[dict[str, Any]] = [
+        return answer_once(request, {"systems": _listed(memory)})
+
+
+def _listed(memory: Memory) -> list[dict[str, Any]]:
+    attached = memory.attached()
+    return [
         {
             "id": card.id,
             "title": card.title,
@@ -140,28 +145,26 @@ def systems(request: Request, scope: InPath = "") -> Response:
         }
         for card in cards()
     ]
-    return answer_once(request, {"systems": listed})
 
 
 @router.put("/systems/{id}", responses=may_answer(shapes.Systems, 200, 404))
 def attach(request: Request, id: str, body: shapes.AttachIn, scope: InPath = "") -> Response:
     """Let a system observe the log of the scope's tenant from its beginning, and go on. Needs admin on the tenant."""
     server, tenant = server_of(request), tenant_of(scope)
-    system_class(id)
     with server.memory(request, "admin", Ids(tenant), "attach", create=lambda: create(id, body.parameters)) as memory:
         memory.attach(id, **_parameters(body.parameters))
+        listed = _listed(memory)
     server.jobs.touch(tenant)
-    return systems(request, tenant)
+    return answer({"systems": listed})
 
 
 @router.delete("/systems/{id}", responses=may_answer(shapes.Systems, 200, 404))
 def detach(request: Request, id: str, scope: InPath = "") -> Response:
     """Drop a system and everything it made for the scope's tenant; the log is not touched. Needs admin on the tenant."""
-    tenant = tenant_of(scope)
-    system_class(id)
-    with server_of(request).memory(request, "admin", Ids(tenant), "detach") as memory:
+    with server_of(request).memory(request, "admin", Ids(tenant_of(scope)), "detach") as memory:
+        system_class(id)
         memory.detach(id)
-    return systems(request, tenant)
+        return answer({"systems": _listed(memory)})
 
 
 @router.get("/stats", responses=may_answer(shapes.Stats, 200, etag=True))
