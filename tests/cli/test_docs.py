@@ -17,7 +17,10 @@ EXAMPLES = [line.strip() for line in DOCS.splitlines() if line.startswith("    "
 
 
 def test_the_commands_are_those_that_were_promised() -> None:
-    promised = "demo add import search context why-not list show forget export stats systems reindex doctor audit compare bench"
+    promised = (
+        "demo add import search context why-not list show forget export stats systems reindex doctor audit backup restore "
+        "serve keys mcp proxy compare bench"
+    )
     assert sorted(promised.split()) == COMMANDS
 
 

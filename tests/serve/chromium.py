@@ -24,6 +24,7 @@ _FLAGS = (
     "--disable-sync",
     "--disable-extensions",
     "--disable-dev-shm-usage",
+    "--disable-features=BackForwardCache",  # a page that comes back loads again, which can be waited for
     "--no-first-run",
     "--no-default-browser-check",
     "--hide-scrollbars",
@@ -31,7 +32,7 @@ _FLAGS = (
     "--remote-debugging-port=0",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # nothing beyond this machine
 )
-_KEYS = {"Enter": ("Enter", 13, "\r"), "Escape": ("Escape", 27, "")}
+_KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, "")}
 
 
 class Chromium:
@@ -114,8 +115,8 @@ class Chromium:
     def press(self, key: str, *, leads_on: bool = False) -> None:
         """Press and release a key."""
         before = self._loads
-        name, code, text = _KEYS.get(key, (key, ord(key.upper()), key))
-        values: dict[str, Any] = {"key": name, "windowsVirtualKeyCode": code}
+        code, text = _KEYS[key] if key in _KEYS else (ord(key.upper()), key)
+        values: dict[str, Any] = {"key": key, "windowsVirtualKeyCode": code}
         self._call("Input.dispatchKeyEvent", type="keyDown", text=text, **values)
         self._call("Input.dispatchKeyEvent", type="keyUp", **values)
         if leads_on:

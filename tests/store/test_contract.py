@@ -187,6 +187,13 @@ def test_scan_gives_pages_of_exactly_one_scope_from_either_end(store: Store) -> 
     assert store.scan("a", after=9) == store.scan("nowhere") == []
 
 
+def test_an_id_is_found_in_every_scope_below_one(store: Store) -> None:
+    store.append([entry(scope, scope=scope, id="x") for scope in ("a", "a/b", "ab", "c")])
+    assert texts(store.find("a", "x")) == ["a", "a/b"]
+    assert texts(store.find("", "x")) == ["a", "a/b", "ab", "c"]
+    assert store.find("a", "y") == store.find("nowhere", "x") == []
+
+
 def test_scan_gives_pages_of_one_session(store: Store) -> None:
     store.append([entry(str(n), session=name) for n, name in enumerate(["x", "y", "x", None, "x"])])
     assert texts(store.scan("a", session="x")) == ["0", "2", "4"]

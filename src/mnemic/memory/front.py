@@ -392,6 +392,10 @@ class Memory:
         """The episode of that id in this scope. Raises EpisodeNotFound."""
         return self._one(resolve(self._scope, user_id, agent_id, None, app_id).scope, id)
 
+    def find(self, id: str) -> Episodes:
+        """The episodes of that id in this scope and those below it; an id names one episode in each scope."""
+        return self._shared.store.find(self._scope, id) if is_storable(id) else []
+
     def list(
         self,
         *,

@@ -8,6 +8,7 @@ a file that was put in another's place is refused.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import threading
 import time
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mnemic.clock import Clock
-from mnemic.errors import NotAStore, StoreClosed
+from mnemic.errors import MnemicError, NotAStore, StoreClosed
 from mnemic.memory import Memory
 from mnemic.model import check_scope
 from mnemic.models.embedder import Embedder
@@ -25,7 +26,9 @@ from mnemic.serve.control import Control
 from mnemic.serve.settings import Settings
 
 ROOT_FILE = "root.db"
-_TIDY_EVERY_S = 0.5
+_LOG = logging.getLogger("mnemic.serve.tenants")
+_TIDY_EVERY_S = 1.0
+_AHEAD = 16  # tenants above the most, while others are being closed
 _LONGEST = 120  # bytes of an encoded name in a file name
 
 
@@ -73,7 +76,9 @@ class Tenants:
         self._table: OrderedDict[str, _Tenant] = OrderedDict()  # least recently used first
         self._lock = threading.Lock()  # of the table and the counts, never held while a file is opened or closed
         self._is_closed = False
-        self._tidy_at = 0.0
+        self._wanted = threading.Event()
+        self._janitor = threading.Thread(target=self._look_after, name="mnemic-tenants", daemon=True)
+        self._janitor.start()
         self._nothing = Memory.open(None, embedder=embedder, clock=clock)  # what a tenant that is not there holds
         self.opened = 0  # how often a file was opened
 
@@ -97,9 +102,11 @@ class Tenants:
             yield memory.scope(on)
         finally:
             self._give_back(tenant)
-            if len(self._table) > self._settings.max_open_tenants or time.monotonic() > self._tidy_at:
-                self._tidy_at = time.monotonic() + _TIDY_EVERY_S
-                self.tidy()
+            too_many = len(self._table) - self._settings.max_open_tenants
+            if too_many > 0:
+                self._wanted.set()  # another thread closes what is too many: closing flushes to the disk
+            if too_many > _AHEAD:
+                self.tidy()  # it does not keep up
 
     def exists(self, name: str) -> bool:
         """Whether anything was ever written for the tenant."""
@@ -139,6 +146,8 @@ class Tenants:
         with self._lock:
             self._is_closed = True
             tenants = list(self._table.values())
+        self._wanted.set()
+        self._janitor.join()
         for tenant in tenants:
             with tenant.turn:
                 if tenant.memory is not None:
@@ -147,6 +156,18 @@ class Tenants:
         self._nothing.close()
 
     # -- inside -------------------------------------------------------------------------------------------
+
+    def _look_after(self) -> None:
+        """Tidy when asked, and now and then; the janitor's thread."""
+        while not self._is_closed:
+            self._wanted.wait(_TIDY_EVERY_S)
+            self._wanted.clear()
+            try:
+                self.tidy()
+            except (
+                MnemicError
+            ):  # a full disk, say: the tenant was closed, and what it says it could not write is not lost
+                _LOG.exception("A tenant could not be closed cleanly.")
 
     def _take(self, name: str) -> _Tenant:
         with self._lock:

@@ -199,6 +199,10 @@ class Store(Protocol):
         """The episodes of those ids that the scope has, in log order."""
         ...
 
+    def find(self, prefix: str, id: str) -> list[Episode]:
+        """The episodes of that id in the scope `prefix` and those below it, in log order."""
+        ...
+
     def by_seq(self, seqs: Sequence[int]) -> dict[int, Episode]:
         """Episodes by position; positions that hold nothing are left out."""
         ...

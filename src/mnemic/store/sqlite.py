@@ -110,6 +110,17 @@ class SqliteStore:
                 found += map(episode_from, rows)
         return sorted(found, key=lambda episode: episode.seq)
 
+    def find(self, prefix: str, id: str) -> list[Episode]:
+        """The episodes of that id in the scope `prefix` and those below it, in log order."""
+        condition, values = _below(prefix)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {EPISODE_COLUMNS} FROM scopes s CROSS JOIN episodes e ON e.scope_id = s.scope_id "
+                f"WHERE {condition} AND e.id = ? ORDER BY e.seq",
+                (*values, id),
+            ).fetchall()
+        return [episode_from(row) for row in rows]
+
     def by_seq(self, seqs: Sequence[int]) -> dict[int, Episode]:
         """Episodes by position; positions that hold nothing are left out."""
         found: dict[int, Episode] = {}

@@ -14,6 +14,7 @@ from mnemic.serve.inspector import drawings, looking
 from mnemic.serve.inspector.frame import PREFIX, Asked, Frame
 
 STATES = ("waiting", "running", "failed", "done", "cancelled")
+REFRESH_S = 3.0  # between two looks at a queue that moves
 _PAGE = 50
 _SCOPES = 50
 
@@ -42,7 +43,7 @@ def add(router: APIRouter, frame: Frame) -> None:
             state=state,
             after=after,
             next_after=shown[-1].id if len(found) > _PAGE else None,
-            is_moving=any(job.state in ("waiting", "running") for job in shown),
+            refresh_s=REFRESH_S if any(job.state in ("waiting", "running") for job in shown) else None,
             may_write=principal.may("write", asked.scope),
         )
 
