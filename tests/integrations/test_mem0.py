@@ -16,7 +16,6 @@ from mnemic import Memory as OwnMemory
 from mnemic.errors import IdConflict, InvalidFilter, MnemicError, ParameterError
 from mnemic.integrations.mem0 import AsyncMemory, Memory, MemoryNotFound, ValidationError
 from mnemic.integrations.mem0_settings import read_settings
-from mnemic.integrations.places import Places, _tag, tag_of
 
 UNSET = "unset"  # mem0 uses an object of its own
 # name: parameters in order as (name, has to be named, default), as in mem0ai 2.2.1
@@ -542,41 +541,6 @@ def test_a_memory_that_was_added_in_other_ways_is_found_too(memory, mem):
     plain = memory.add("cake", user_id="bob").id
     assert (mem.get(own)["memory"], mem.get(plain)["user_id"]) == ("tea", "bob")
     assert mem.history(plain)[0]["new_memory"] == "cake"
-
-
-def test_an_id_carries_its_scope_so_that_few_scopes_are_asked(memory):
-    for n in range(50):
-        memory.scope(f"user:{n}").add("tea")
-    id = Memory(memory).add("cake", user_id="17")["results"][0]["id"]
-    assert tag_of(id) == _tag("user:17")
-    asked = []
-    places = Places(memory)
-    find = places.handle
-    places.handle = lambda scope: asked.append(scope) or find(scope)
-    assert places.find(id).scope == "user:17"
-    assert asked == ["user:17"]
-    assert places.find(id[:-1] + ("0" if id[-1] != "0" else "1")) is None
-
-
-@given(scope=st.text(max_size=30), count=st.integers(1, 300))
-def test_ids_are_different_and_carry_the_scopes_digest(scope, count):
-    with OwnMemory.open(embedder="hashing") as memory:
-        made = Places(memory).ids(scope, count)
-    assert len(set(made)) == count
-    assert {tag_of(id) for id in made} == {_tag(scope)}
-
-
-def test_an_id_that_was_not_made_here_carries_nothing():
-    for id in (
-        "",
-        "x",
-        None,
-        7,
-        "018f0000-0000-7000-8000-000000000000",
-        "018F0000-0000-8000-8000-00000000000A",
-        "{018f0000-0000-8000-8000-000000000000}",
-    ):
-        assert tag_of(id) is None
 
 
 # -- opening ----------------------------------------------------------------------------------------------------

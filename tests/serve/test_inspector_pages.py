@@ -21,9 +21,11 @@ from starlette.testclient import TestClient
 from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.serve.access import Principal
+from mnemic.serve.app import create_app
 from mnemic.serve.inspector import drawings, graph, looking
 from mnemic.serve.inspector.desk import SESSION_COOKIE
 from mnemic.serve.inspector.frame import HEADERS, safe_target
+from mnemic.serve.settings import Settings
 from mnemic.systems.registry import SYSTEMS
 from serve.one_memory import OneMemory, Work, app_over, reader
 from systems.digest import FOR_TESTS
@@ -619,11 +621,23 @@ def test_usage_counts_what_was_never_recalled_and_what_failed(browser, desk, tea
 def test_months_are_counted_as_a_calendar_would(memory):
     moments = ["1969-12-31T23:59:59", "1970-01-01", "2024-02-29", "2024-02-01", "2024-03-01T00:30:00+01:00"]
     memory.add([{"content": f"at {one}", "timestamp": one} for one in moments])
-    assert [(one.year, one.month, one.episodes, one.last_seq) for one in looking.months(memory)] == [
+    assert [(one.year, one.month, one.episodes, one.last_seq) for one in looking.calendar(memory).months] == [
         (1969, 12, 1, 1),
         (1970, 1, 1, 2),
         (2024, 2, 3, 5),
     ]
+
+
+def test_the_calendar_follows_what_is_added_and_forgotten(memory):
+    assert looking.calendar(memory).episodes == 0
+    first = memory.add("one", occurred_at="2023-01-01").id
+    memory.add("two", occurred_at="2024-01-01")
+    assert [one.year for one in looking.calendar(memory).months] == [2023, 2024]
+    memory.forget(first)
+    assert [one.year for one in looking.calendar(memory).months] == [2024]
+    memory.scope("below").add("three", occurred_at="2025-01-01")
+    assert looking.calendar(memory).episodes == 1
+    assert looking.calendar(memory, include_children=True).episodes == 2
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -670,3 +684,29 @@ def test_a_receipt_in_json_is_the_library_s_own(browser, tea):
     answer = browser.post("/inspector/forget", data=fields(text), follow_redirects=False)
     told = json.loads(browser.get(answer.headers["location"] + "/json").text)
     assert {"message", "scope", "episodes", "ids", "records", "links", "answers", "rebuilt_systems", "at"} <= set(told)
+
+
+def test_the_server_has_it_at_its_root(tmp_path):
+    app = create_app(Settings(data=tmp_path / "data", embedder="hashing"))
+    with TestClient(app, base_url="http://127.0.0.1:8700") as client:
+        own = {"Origin": "http://127.0.0.1:8700"}
+        said = {"scope": "acme/alice", "messages": "The ferry leaves at ten.", "id": "ferry"}
+        assert client.post("/v1/episodes", json=said).status_code == 201
+        assert "/inspector/timeline?scope=acme%2Falice" in client.get("/").text
+        text = page(client, "search", scope="acme/alice", q="When does the ferry leave?")
+        assert "The ferry leaves at ten." in text
+        page(client, "queue", scope="acme/alice")
+        sent = {"token": token(page(client, "queue", scope="acme/alice")), "scope": "acme/alice", "do": "consolidate"}
+        assert "acme/alice" in client.post("/inspector/queue", data=sent, headers=own).text
+        sent = fields(page(client, "forget", scope="acme/alice", id="ferry"))
+        assert client.post("/inspector/forget", data=sent, headers={"Origin": "null"}).status_code == 403
+        assert "1 episode forgotten" in client.post("/inspector/forget", data=sent, headers=own).text
+
+        _, secret = app.state.server.keys.create("a reader", ["acme/alice"], ["read"])
+        assert client.get("/inspector/timeline?scope=acme/alice", follow_redirects=False).status_code == 303
+        answer = log_in(client, secret)
+        assert answer.status_code == 303
+        assert secret not in answer.headers["set-cookie"]
+        assert page(client, "timeline", scope="acme/alice")
+        page(client, "timeline", scope="acme", status=403)
+        assert "inspector" not in json.dumps(client.get("/openapi.json").json()["paths"])

@@ -45,7 +45,7 @@ from mnemic.integrations.places import Place, Places, current, first_version
 from mnemic.memory.ask import Place as Ids
 from mnemic.memory.ask import resolve
 from mnemic.memory.results import Version
-from mnemic.model import ECHO, Episode, Recall
+from mnemic.model import ECHO, Episode, Recall, new_ids
 
 __all__ = ["AsyncMemory", "Memory", "MemoryNotFound", "ValidationError"]
 
@@ -127,10 +127,9 @@ class Memory:
             **({EXPIRES: day} if day else {}),
             **({"memory_type": memory_type} if memory_type else {}),
         }
-        fresh = self._places.ids(ids.scope, len(listed))
         drafts = [
             {**message, "metadata": {**message.get("metadata", {}), **own}}
-            for message in map(message_with, listed, fresh)
+            for message in map(message_with, listed, new_ids(len(listed)))
         ]
         added = self._places.handle(ids.scope).add(drafts, session=ids.session, timestamp=timestamp)
         return {"results": [added_item(episode, is_new=episode.origin != ECHO) for episode in added]}

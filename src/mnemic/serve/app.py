@@ -21,7 +21,7 @@ from mnemic.serve import problems
 from mnemic.serve.doors import add_doors
 from mnemic.serve.guard import Guard
 from mnemic.serve.limits import BodyLimit
-from mnemic.serve.routes import episodes, health, made, recall, upkeep
+from mnemic.serve.routes import episodes, health, made, mem0, recall, upkeep
 from mnemic.serve.server import Server
 from mnemic.serve.settings import Settings
 
@@ -61,7 +61,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
             Exception: problems.on_fault,
         },
     )
-    for part in (health, episodes, recall, made, upkeep):
+    for part in (health, episodes, recall, made, upkeep, mem0):
         app.include_router(part.router)
     add_doors(app)
     app.add_middleware(Guard, is_loopback=settings.is_loopback, allow_hosts=settings.allow_hosts)

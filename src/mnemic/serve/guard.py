@@ -27,18 +27,28 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = None
         if scope["type"] in ("http", "websocket"):
-            headers = {
-                name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"host", b"origin")
-            }
-            host = headers.get(b"host", "").lower()
-            origin = headers.get(b"origin")
+            hosts = _values(scope, b"host")
+            host = hosts[0].lower() if len(hosts) == 1 else ""  # two names are none
+            origins = _values(scope, b"origin")
             if self._is_choosy and _name(host) not in self._known:
                 says = f"This server is not known as {host[:80]!a}. Name it with --allow-host to reach it so."
                 refused = problem(421, "WrongHost", says)
-            elif origin is not None and scope.get("method") not in SAFE and urlsplit(origin).netloc.lower() != host:
+            elif scope.get("method") not in SAFE and not all(_is_own(origin, host) for origin in origins):
                 says = "A page of another origin sent this. Only pages of this server may write."
                 refused = problem(403, "ForeignOrigin", says)
         await (refused or self._app)(scope, receive, send)
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for known, value in scope["headers"] if known == name]
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Whether an origin is that of the server which is called by this name and port."""
+    try:
+        return bool(host) and urlsplit(origin).netloc.lower() == host
+    except ValueError:  # half an address of IPv6
+        return False
 
 
 def _name(host: str) -> str:

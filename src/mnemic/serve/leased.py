@@ -22,7 +22,7 @@ NEEDS = {
     **dict.fromkeys(["add", "remember", "update", "import_", "consolidate"], "write"),
     **dict.fromkeys(["forget", "delete", "delete_all", "reset"], "forget"),
     **dict.fromkeys(["attach", "detach"], "admin"),
-    **dict.fromkeys(["search", "recall", "context", "why_not", "get", "list", "get_all", "history"], "read"),
+    **dict.fromkeys(["search", "recall", "context", "why_not", "get", "list", "get_all", "history", "find"], "read"),
     **dict.fromkeys(["sessions", "records", "links", "attached", "scopes", "stats", "export"], "read"),
 }
 _MAKES = ("add", "remember", "import_")
@@ -89,6 +89,7 @@ _OPERATIONS = {
     "delete_all": "forget",
     "reset": "forget",
     "get_all": "list",
+    "find": "get",
     "import_": "import",
     "attached": "stats",
 }

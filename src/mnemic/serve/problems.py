@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import orjson
@@ -46,6 +47,20 @@ TITLES = {
 }
 
 
+_OF_STORES: tuple[tuple[type[errors.StoreError], str], ...] = (
+    (
+        errors.StoreFull,
+        "The server's disk is full. Nothing of this was written, and all that was acknowledged is safe; try again "
+        "when its operator has made room.",
+    ),
+    (errors.StoreBusy, "The memory was busy for too long. Nothing was written; try again."),
+    (errors.StoreClosed, "The server is going down. Try again when it is back."),
+)
+_OF_A_STORE = "The server cannot use the file of this memory. Nothing was acknowledged; its log tells the operator why."
+_LONGEST = 200  # of what is said about one field: its name may be the caller's, and of any length
+_LOG = logging.getLogger("mnemic.serve")
+
+
 def as_json(values: Any) -> bytes:
     """JSON as bytes; half characters, which UTF-8 cannot hold, are escaped."""
     try:
@@ -77,6 +92,14 @@ def problem(
     return Response(as_json(body), status, headers, media_type="application/problem+json")
 
 
+def told(error: errors.MnemicError) -> str:
+    """What a caller learns of an error. Where files and disks stand in the way, their names are for the log alone."""
+    if not isinstance(error, errors.StoreError):
+        return str(error)
+    _LOG.warning("%s: %s", type(error).__name__, error)
+    return next((says for kind, says in _OF_STORES if isinstance(error, kind)), _OF_A_STORE)
+
+
 def from_error(error: errors.MnemicError) -> Response:
     """The answer to a request that raised one of our errors."""
     status = next(number for kind, number in STATUS if isinstance(error, kind))
@@ -85,7 +108,7 @@ def from_error(error: errors.MnemicError) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="mnemic"'
     if status in (429, 503):
         headers["Retry-After"] = str(getattr(error, "retry_after_s", 1))
-    return problem(status, type(error).__name__, str(error), headers)
+    return problem(status, type(error).__name__, told(error), headers)
 
 
 async def on_error(_: Request, error: Exception) -> Response:
@@ -97,7 +120,10 @@ async def on_error(_: Request, error: Exception) -> Response:
 async def on_validation(_: Request, error: Exception) -> Response:
     """Handler of input that is not of the documented shape. What was sent is not repeated."""
     assert isinstance(error, RequestValidationError)
-    wrong = [{"where": ".".join(map(str, one["loc"])), "says": one["msg"]} for one in error.errors()[:20]]
+    wrong = [
+        {"where": ".".join(map(str, one["loc"]))[:_LONGEST], "says": one["msg"][:_LONGEST]}
+        for one in error.errors()[:20]
+    ]
     first = wrong[0] if wrong else {"where": "the request", "says": "it cannot be read"}
     detail = f"{first['where']}: {first['says']}. See /openapi.json for what is expected."
     return problem(422, "ParameterError", detail, errors=wrong)

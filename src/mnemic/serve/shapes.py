@@ -368,6 +368,12 @@ class EpisodePage(Out):
     next_cursor: str | None
 
 
+class EpisodeList(Out):
+    """Episodes."""
+
+    episodes: list[Episode]
+
+
 class SessionPage(Out):
     """Sessions."""
 

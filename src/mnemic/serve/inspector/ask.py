@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,17 +107,17 @@ def add(router: APIRouter, frame: Frame) -> None:
 
 def _around(memory: Memory, question: Question) -> dict[str, Any]:
     """What the form needs besides the question: systems, sessions, and the stops of the slider."""
-    stops = looking.recorded_times(memory, include_children=question.children)
+    stops = looking.calendar(memory, include_children=question.children).stops
     return {
         "systems": [(card.id, card.summary) for card in cards()],
         "known_sessions": [one.session for one in memory.sessions(limit=100, newest_first=True)],
-        "stops": stops if len(stops) > 1 else [],
+        "stops": stops if len(stops) > 1 else (),
         "stop": _stop(stops, question.as_of),
         "as_of": _shown_time(question.as_of),
     }
 
 
-def _stop(stops: list[datetime], as_of: str | None) -> int:
+def _stop(stops: Sequence[datetime], as_of: str | None) -> int:
     """Where the slider stands: the last stop that is not behind the moment; the end is "now"."""
     moment = _moment(as_of)
     return len(stops) if moment is None else max(0, sum(one <= moment for one in stops) - 1)

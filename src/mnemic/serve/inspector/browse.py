@@ -63,11 +63,12 @@ def add(router: APIRouter, frame: Frame) -> None:
         with frame.desk.handle(request, asked.scope, "read") as memory:
             window = _window(memory, session, older, newer, PAGE, from_start=oldest_first)
             shown = list(window.episodes) if oldest_first else list(reversed(window.episodes))
+            calendar = looking.calendar(memory)
             values: dict[str, Any] = {
                 "episodes": shown,
                 "corrected": looking.corrections(memory, shown),
-                "strip": None if session else drawings.strip(looking.months(memory), _months_of(shown)),
-                "span": looking.span(memory),
+                "strip": None if session else drawings.strip(calendar.months, _months_of(shown)),
+                "calendar": calendar,
                 "below": {} if shown else _below(memory),
             }
         return frame.page(
@@ -91,7 +92,7 @@ def add(router: APIRouter, frame: Frame) -> None:
         with frame.desk.handle(request, asked.scope, "read") as memory:
             found = memory.sessions(limit=PAGE + 1, after=older, newest_first=True)
             begins = looking.by_seqs(memory, [one.first_seq for one in found[:PAGE]])
-            counts = looking.span(memory)
+            calendar = looking.calendar(memory)
         shown = found[:PAGE]
         return frame.page(
             request,
@@ -101,7 +102,7 @@ def add(router: APIRouter, frame: Frame) -> None:
             title="Sessions",
             sessions=shown,
             begins=begins,
-            span=counts,
+            calendar=calendar,
             most=max((one.episodes for one in shown), default=1),
             older=older,
             next_older=shown[-1].last_seq if len(found) > PAGE else None,

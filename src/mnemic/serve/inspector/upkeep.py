@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
@@ -69,11 +68,7 @@ def add(router: APIRouter, frame: Frame) -> None:
         with frame.desk.handle(request, asked.scope, "read") as memory:
             stats = memory.stats()
             scopes = {path: n for path, n in memory.scopes().items() if is_within(path, asked.scope)}
-            values: dict[str, Any] = {
-                "growth": drawings.growth(looking.months(memory, recorded=True)),
-                "failures": looking.failures(memory),
-                "span": looking.span(memory),
-            }
+            calendar, failures = looking.calendar(memory), looking.failures(memory)
         recallable = max(0, stats["episodes"] - stats["echoes"] - stats["superseded"])
         return frame.page(
             request,
@@ -85,5 +80,7 @@ def add(router: APIRouter, frame: Frame) -> None:
             recallable=recallable,
             never=max(0, recallable - stats["recalled"]),
             scopes=sorted(scopes.items(), key=lambda one: (-one[1], one[0]))[:_SCOPES],
-            **values,
+            calendar=calendar,
+            growth=drawings.growth(calendar.recorded),
+            failures=failures,
         )

@@ -19,12 +19,15 @@ from mnemic.serve.server import Ids, Server
 Responses = dict[int | str, dict[str, Any]]
 _PROBLEM = {"model": shapes.Problem, "content": {"application/problem+json": {}}}
 _ALWAYS = {
+    400: "a body that cannot be read",
     401: "no key, or one that is not known",
     403: "the key does not reach that scope or verb",
     413: "more than the server takes at once",
+    421: "a name that this server is not known by",
     422: "input that was refused; nothing was written",
     429: "more often than the server takes",
     503: "the store cannot do it now; try again",
+    507: "the disk is full; what was acknowledged is safe",
 }
 
 
@@ -106,6 +109,7 @@ def place_in(cursor: str | None, kind: type[int] | type[str]) -> Any:
         return None
     try:
         place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        str(place).encode()  # half a character is no place in any listing
     except (ValueError, binascii.Error, RecursionError):
         place = None
     if type(place) is not kind:

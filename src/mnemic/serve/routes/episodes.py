@@ -133,6 +133,17 @@ def history(request: Request, ids: QueryIds, id: Annotated[str, Query(max_length
         return answer_once(request, {"versions": [version_json(one) for one in versions]})
 
 
+@router.get("/find", responses=may_answer(shapes.EpisodeList, 200, etag=True))
+def find(
+    request: Request,
+    id: Annotated[str, Query(max_length=2000)],
+    scope: Annotated[str, Query(max_length=2000, description="a path such as acme/alice")] = "",
+) -> Response:
+    """The episodes of an id in a scope and those below it."""
+    with server_of(request).memory(request, "read", Ids(scope), "get") as memory:
+        return answer_once(request, {"episodes": [episode_json(one) for one in memory.find(id)]})
+
+
 @router.post("/forget", responses=may_answer(shapes.Receipt, 200, 404))
 def forget(request: Request, body: shapes.ForgetIn) -> Response:
     """Forget for good: by id, session, filters, time, or everything; `dry_run` says what would go."""

@@ -183,6 +183,9 @@ def me(request: Request) -> Response:
 
 
 def _parameters(given: dict[str, Any]) -> dict[str, Any]:
-    if "system" in given:  # the name of attach's own argument
-        raise ParameterError("No system has a parameter named 'system'. `mnemic systems` tells of those there are.")
+    for name in ("self", "system"):  # the names of attach's own arguments
+        if name in given:
+            raise ParameterError(
+                f"No system has a parameter named {name!r}. `mnemic systems` tells of those there are."
+            )
     return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from mnemic.errors import NotFound, ParameterError
+from mnemic.errors import NotFound, ParameterError, StoreFull, StoreReadOnly
 from mnemic.formats.registry import FORMATS
 from mnemic.serve import shapes
 from mnemic.serve.jobs import Job
@@ -124,9 +125,14 @@ async def import_(
 
 
 async def _keep(stream: AsyncIterator[bytes], path: Path) -> None:
-    with path.open("xb") as out:
-        async for piece in stream:
-            await run_in_threadpool(out.write, piece)
+    try:
+        with path.open("xb") as out:
+            async for piece in stream:
+                await run_in_threadpool(out.write, piece)
+    except OSError as error:
+        full = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+        kind = StoreFull if error.errno in full else StoreReadOnly
+        raise kind(f"{path} cannot be written ({error.strerror}). Nothing was imported.") from error
 
 
 def _read(server: Server, request: Request, scope: str, path: Path, format: str | None) -> Response:
@@ -143,8 +149,11 @@ def _read(server: Server, request: Request, scope: str, path: Path, format: str 
 def _job(request: Request, id: str, verb: str) -> Job:
     server = server_of(request)
     who = server.principal(request)
-    found = server.jobs.get(id)
-    if not who.may("read", found.scope):
+    try:
+        found = server.jobs.get(id)
+    except NotFound:
+        found = None
+    if found is None or not who.may("read", found.scope):  # the same words: they must not tell of others' jobs
         raise NotFound(f"There is no job {id[:60]!r}. GET /v1/jobs lists those that this key may see.")
     who.must(verb, found.scope)
     return found
