@@ -52,10 +52,14 @@ def smoothed(rows: Rows, values: Signal, neighbours: Beside, reach: int) -> Sign
         before, after = step(neighbours[0], before), step(neighbours[1], after)
         share = np.float32(0.5**distance)
         for other in (before, after):
-            places = other if is_all else np.minimum(np.searchsorted(rows, other), len(rows) - 1)
-            there = (other >= 0) & (rows[places] == other)
-            total += np.where(there, share * values[places], np.float32(0.0))
-            weight += np.where(there, share, np.float32(0.0))
+            if is_all:
+                places, there = other, other >= 0
+            else:
+                places = np.minimum(np.searchsorted(rows, other), len(rows) - 1)
+                there = (other >= 0) & (rows[places] == other)
+            counts = there * share  # the share, or nothing
+            total += counts * values[places]
+            weight += counts
     return total / weight
 
 
