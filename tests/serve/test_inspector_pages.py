@@ -435,6 +435,20 @@ def test_one_alone_needs_no_typing(browser, tea):
     assert "1 episode forgotten" in browser.post("/inspector/forget", data=fields(text)).text
 
 
+def test_ids_and_sessions_may_hold_spaces(browser, desk):
+    scope = desk.memory.scope("a")
+    scope.add("One thing.", id=" a b ", session=" my session ")
+    scope.add("Another.", id="a", session="my session")
+    scope.add("A third.", id="b")
+    assert "Another." not in page(browser, "timeline", scope="a", session=" my session ")
+    assert "One thing." in page(browser, "episode", scope="a", id=" a b ")
+    browser.post("/inspector/forget", data=fields(page(browser, "forget", scope="a", id=" a b ")))
+    assert [one.id for one in scope.list()] == ["a", "b"]
+    text = page(browser, "forget", scope="a", ids="a  b")
+    browser.post("/inspector/forget", data={**fields(text), "confirm": "2"})
+    assert scope.list() == []
+
+
 def test_what_came_in_since_the_preview_is_shown_first(browser, tea):
     text = page(browser, "forget", scope="alice", session="one")
     tea.add("One more.", session="one")

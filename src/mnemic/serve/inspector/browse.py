@@ -37,7 +37,7 @@ def add(router: APIRouter, frame: Frame) -> None:
     def scopes(request: Request) -> Response:
         asked = Asked.of(request)
         principal = frame.desk.principal(request)
-        prefix, after = asked.text("prefix") or "", asked.text("after") or ""
+        prefix, after = asked.text("prefix") or "", asked.name("after") or ""
         found = frame.desk.scopes(request, prefix, after, SCOPES + 1)
         shown = found[:SCOPES]
         return frame.page(
@@ -57,7 +57,7 @@ def add(router: APIRouter, frame: Frame) -> None:
     @router.get(f"{PREFIX}/timeline")
     def timeline(request: Request) -> Response:
         asked = Asked.of(request)
-        session = asked.text("session")
+        session = asked.name("session")
         older, newer = asked.number("older", 0), asked.number("newer", 0)
         oldest_first = (asked.text("order") or ("oldest" if session else "newest")) == "oldest"
         with frame.desk.handle(request, asked.scope, "read") as memory:
@@ -113,7 +113,7 @@ def add(router: APIRouter, frame: Frame) -> None:
         asked = Asked.of(request)
         principal = frame.desk.principal(request)
         with frame.desk.handle(request, asked.scope, "read") as memory:
-            one = memory.get(asked.text("id") or "")
+            one = memory.get(asked.name("id") or "")
             found = graph.around(memory, one)
             values: dict[str, Any] = {
                 "versions": memory.history(one.id),
@@ -137,7 +137,7 @@ def add(router: APIRouter, frame: Frame) -> None:
     @router.get(f"{PREFIX}/records")
     def records(request: Request) -> Response:
         asked = Asked.of(request)
-        kind, after, state = asked.text("kind"), asked.text("after"), asked.text("state") or "all"
+        kind, after, state = asked.text("kind"), asked.name("after"), asked.text("state") or "all"
         if state not in ("all", "current"):
             raise ParameterError(f"state={state[:40]!r}: it is all or current.")
         with frame.desk.handle(request, asked.scope, "read") as memory:

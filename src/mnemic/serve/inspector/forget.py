@@ -36,7 +36,8 @@ class Choice:
     """What to forget, as it stands in an address: all that is given must hold."""
 
     scope: str
-    ids: tuple[str, ...] = ()
+    id: str | None = None
+    ids: str | None = None  # several, with spaces between
     session: str | None = None
     since: str | None = None
     until: str | None = None
@@ -48,8 +49,9 @@ class Choice:
         """As the address or a form has it. Raises InvalidScope."""
         return cls(
             scope=asked.scope,
-            ids=tuple(dict.fromkeys((asked.text("id") or "").split())),
-            session=asked.text("session"),
+            id=asked.name("id"),
+            ids=asked.text("ids"),
+            session=asked.name("session"),
             since=asked.text("since"),
             until=asked.text("until"),
             filters=asked.text("filters"),
@@ -59,13 +61,13 @@ class Choice:
     @property
     def is_made(self) -> bool:
         """Whether anything was chosen."""
-        return bool(self.ids or self.session or self.since or self.until or self.filters or self.everything)
+        return bool(self.fields)
 
     @property
     def arguments(self) -> dict[str, Any]:
         """Arguments of `Memory.forget`. Raises InvalidFilter."""
         return {
-            "id": list(self.ids) or None,
+            "id": [*([self.id] if self.id else []), *(self.ids or "").split()] or None,
             "session": self.session,
             "since": self.since,
             "until": self.until,
@@ -77,7 +79,8 @@ class Choice:
     def fields(self) -> dict[str, str]:
         """The fields of a form, or an address, that chooses this; empty ones left out."""
         given = {
-            "id": " ".join(self.ids),
+            "id": self.id,
+            "ids": self.ids,
             "session": self.session,
             "since": self.since,
             "until": self.until,

@@ -57,12 +57,16 @@ class Asked:
     @classmethod
     def of(cls, request: Request) -> Asked:
         """Those of the address."""
-        return cls({name: value for name, value in request.query_params.items() if value.strip()})
+        return cls({name: value for name, value in request.query_params.items() if value})
 
     def text(self, name: str) -> str | None:
         """The field without the space around it."""
         value = self.values.get(name)
         return None if value is None else value.strip() or None
+
+    def name(self, name: str) -> str | None:
+        """The field exactly as it was sent: ids and names of sessions may hold spaces anywhere."""
+        return self.values.get(name)
 
     def number(self, name: str, default: int, most: int = 2**62) -> int:
         """A whole number from 0 to `most`. Raises ParameterError."""
@@ -194,7 +198,7 @@ class Frame:
                 "This form is stale: the server has started anew since its page was opened. Nothing was done. Reload "
                 "the page and send it again."
             )
-        return Asked({name: value for name, value in fields.items() if value.strip()})
+        return Asked({name: value for name, value in fields.items() if value})
 
     def _token(self, nonce: str) -> str:
         return hmac.new(self._key, nonce.encode("utf-8", "replace"), hashlib.sha256).hexdigest()

@@ -38,7 +38,7 @@ class Question:
             q=asked.text("q"),
             system=asked.text("system") or DEFAULT,
             limit=max(1, asked.number("limit", limit, MOST)),
-            session=asked.text("session"),
+            session=asked.name("session"),
             since=asked.text("since"),
             until=asked.text("until"),
             as_of=asked.text("as_of"),
