@@ -511,13 +511,13 @@ class AsyncMemory:
         """The systems that are attached to this store, with the parameters that were given."""
         return await self._run(self._memory.attached)
 
-    async def consolidate(self) -> dict[str, dict[str, int | str]]:
+    async def consolidate(self, *, include_children: bool = True) -> dict[str, dict[str, int | str]]:
         """Let every attached system observe what it has not seen and do its offline work, in this scope and those below.
 
         Returns what each did, by system: episodes observed, and the error that stopped it in a scope, if any. Episodes that
         still wait for their vectors are embedded.
         """
-        return await self._run(self._memory.consolidate)
+        return await self._run(self._memory.consolidate, include_children=include_children)
 
     async def claim_name(self, name: str) -> str:
         """Give this store a name, if it has none yet; the name it has. It travels with the file and its backups."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -197,13 +198,19 @@ def tampered(backup: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]
     return made
 
 
+def signed(values: dict[str, Any]) -> bytes:
+    """A manifest with the digest that it should have, so that it is refused for what it says and not for that."""
+    rest = {name: value for name, value in values.items() if name != "sha256"}
+    return json.dumps(rest | {"sha256": hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()}).encode()
+
+
 def renamed(to: str, *, in_manifest: bool) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]:
     def change(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
         members[0][0].name = to
         if in_manifest:
             said = json.loads(members[-1][1])
             said["files"][0]["path"] = to
-            members[-1] = (members[-1][0], json.dumps(said).encode())
+            members[-1] = (members[-1][0], signed(said))
 
     return change
 
@@ -221,7 +228,7 @@ def added(**fields: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None
 def said(**fields: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]:
     def change(members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
         values = json.loads(members[-1][1]) | fields
-        members[-1] = (members[-1][0], json.dumps(values).encode())
+        members[-1] = (members[-1][0], signed(values))
 
     return change
 
@@ -253,6 +260,9 @@ TRICKS: dict[str, Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]] = {
     "damaged": damaged_content,
     "format": said(format="other"),
     "newer": said(version=2),
+    "a field changed": lambda members: members.append(
+        ((last := members.pop())[0], last[1].replace(b"2024-05-01", b"2025-05-01"))
+    ),
     "no files": said(files=[]),
     "files are text": said(files="all"),
     "manifest is a list": lambda members: members.append((members.pop()[0], b"[]")),
@@ -282,15 +292,20 @@ def test_a_backup_that_was_cut_short_is_refused(data: Path, tmp_path: Path, shap
     assert not (tmp_path / "again").exists()
 
 
-def test_any_flipped_byte_of_a_compressed_backup_is_noticed(data: Path, tmp_path: Path) -> None:
-    back_up(data, tmp_path / "b.tar.gz", START)
-    content = (tmp_path / "b.tar.gz").read_bytes()
+@pytest.mark.parametrize("shape", ["b.tar", "b.tar.gz"])
+def test_a_flipped_bit_is_noticed_or_changes_nothing(data: Path, tmp_path: Path, shape: str) -> None:
+    made = back_up(data, tmp_path / shape, START)
+    content = (tmp_path / shape).read_bytes()
+    noticed = 0
     for place in range(200, len(content) - 8, len(content) // 25):
         changed = bytearray(content)
         changed[place] ^= 0x40
-        (tmp_path / "b.tar.gz").write_bytes(changed)
-        with pytest.raises((StoreCorrupt, FormatError)):
-            check(tmp_path / "b.tar.gz")
+        (tmp_path / shape).write_bytes(changed)
+        try:
+            assert check(tmp_path / shape) == made  # what fills a block up may be anything
+        except (StoreCorrupt, FormatError):
+            noticed += 1
+    assert noticed > 15
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")

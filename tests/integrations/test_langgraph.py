@@ -1127,3 +1127,32 @@ def test_a_memory_that_is_no_handle_of_documents_is_still_the_users(tmp_path: Pa
 def test_a_value_that_cannot_be_kept_names_what_is_wrong(ours: MnemicStore) -> None:
     with pytest.raises(InvalidEpisode, match="value"):
         ours.put(("a",), "k", {"when": datetime(2024, 1, 1)})
+
+
+# -- on a server -----------------------------------------------------------------------------------------------
+
+
+def test_a_store_on_a_client_of_a_server_keeps_the_same_rules(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("uvicorn")
+    from client.serving import mnemic_at
+    from mnemic.client import Client
+
+    clock = ManualClock(START)
+    with mnemic_at(tmp_path, clock) as (address, _), Client(address, timeout_s=20) as client:
+        for at, index in enumerate([INDEX, "mnemic"]):
+            store = MnemicStore(client.scope(f"tenant{at}"), index=index, clock=clock, ttl={"omit_expired": True})
+            store.batch([PutOp(("a", "b/c"), str(n), {"text": "tea " * n, "n": n}) for n in range(5)])
+            store.put(("a", "b/c"), "1", {"text": "river"}, ttl=10)
+            assert store.get(("a", "b/c"), "1").value == {"text": "river"}  # type: ignore[union-attr]
+            assert [item.value["text"] for item in store.history(("a", "b/c"), "1")] == ["tea ", "river"]
+            assert (store.search(("a",), query="tea")[0].score or 0.0) > 0.0
+            assert keys(store.search((), filter={"n": {"$gt": 3}})) == ["4"]
+            assert store.list_namespaces() == [("a", "b/c")]
+            minutes(clock, 8)
+            store.get(("a", "b/c"), "1")
+            minutes(clock, 12)
+            assert store.sweep_ttl() == 1
+            store.delete(("a", "b/c"), "2")
+            assert set(keys(store.search(()))) == {"0", "3", "4"}
+            assert (store.delete_namespace(()), store.search(())) == (3, [])

@@ -119,7 +119,9 @@ def test_every_route_is_tried_above(client):
     }
     others = {("GET", "/v1/scopes"), ("GET", "/v1/me"), ("GET", "/v1/jobs/{id}"), ("DELETE", "/v1/jobs/{id}")}
     others |= {("POST", "/v1/jobs/{id}/retry")}
-    others |= {route for route in every_route(client) if route[1].startswith(("/memories", "/search"))}  # as mem0 has them
+    others |= {
+        route for route in every_route(client) if route[1].startswith(("/memories", "/search"))
+    }  # as mem0 has them
     known = {(method, path) for method, path in every_route(client) if path not in OPEN}
     assert known - tried - others == set()
 

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import Conflict, InvalidScope, NotFound, ParameterError, StoreBusy, StoreFull
-from mnemic.model import is_within
 from mnemic.serve.control import Control
-from mnemic.serve.jobs import Jobs, Pace, delay_s, overlap, tops
+from mnemic.serve.jobs import Jobs, Pace, delay_s, overlap
 from mnemic.systems.registry import SYSTEMS
 from systems.digest import FOR_TESTS, FRAGILE, Fragile, SessionDigest
 
@@ -369,6 +368,27 @@ def test_a_job_that_stopping_cut_short_goes_on_at_the_next_start(jobs, control, 
     assert [len(tenants.records(f"acme/{name}")) for name in "ab"] == [1, 1]
 
 
+def test_stopping_waits_no_longer_than_its_grace_and_costs_the_job_no_attempt(jobs, tenants, monkeypatch):
+    tenants.fill("acme")
+    begun, go_on = threading.Event(), threading.Event()
+    observe = SessionDigest.observe
+
+    def observing(self, episodes, view):
+        begun.set()
+        assert go_on.wait(10)
+        return observe(self, episodes, view)
+
+    monkeypatch.setattr(SessionDigest, "observe", observing)
+    jobs.start()
+    asked = jobs.submit("acme")
+    assert begun.wait(10)
+    assert not jobs.stop(0.05)
+    assert (jobs.get(asked.id).state, jobs.get(asked.id).attempts) == ("waiting", 0)
+    go_on.set()
+    assert jobs.stop(10.0)
+    assert (jobs.get(asked.id).state, jobs.get(asked.id).attempts) == ("waiting", 0)
+
+
 def test_a_full_disk_stops_no_worker_and_the_job_is_taken_up_again(jobs, control, tenants, monkeypatch, caplog):
     tenants.fill("acme")
     writing = control.write
@@ -531,16 +551,3 @@ def test_a_process_killed_again_and_again_loses_no_job_and_does_nothing_twice(tm
         assert tenants.records(scope) == ["\n".join(f"tea number {n} of {scope}" for n in range(150))]
     for memory in tenants._memories.values():
         memory.close()
-
-
-# -- scopes -----------------------------------------------------------------------------------------------------
-
-paths = st.lists(st.lists(st.sampled_from(["a", "b", "ab", "a b", "a!"]), max_size=3).map("/".join), max_size=8)
-
-
-@given(paths)
-def test_the_tops_of_scopes_cover_all_and_none_covers_another(scopes):
-    found = tops(scopes)
-    assert all(any(is_within(scope, top) for top in found) for scope in scopes)
-    assert not any(one != other and is_within(one, other) for one in found for other in found)
-    assert len(found) == len(set(found))

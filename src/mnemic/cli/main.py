@@ -18,11 +18,10 @@ from typer.core import TyperGroup
 from mnemic.cli import ask, backup, bench, compare, demo, keys, mcp, move, proxy, serve, upkeep, write
 from mnemic.errors import (
     Conflict,
-    EpisodeNotFound,
     FormatError,
     InvalidInput,
     MnemicError,
-    ScopeNotFound,
+    NotFound,
     SystemNotFound,
 )
 
@@ -61,7 +60,7 @@ class Commands(TyperGroup):
 
 def exit_code(error: MnemicError) -> int:
     """1 for what is not there, 2 for bad input, 3 for what the store or its embedder cannot do."""
-    if isinstance(error, EpisodeNotFound | ScopeNotFound):
+    if isinstance(error, NotFound) and not isinstance(error, SystemNotFound):
         return 1
     if isinstance(error, InvalidInput | SystemNotFound | Conflict | FormatError):
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mnemic.client import Client
 from mnemic.memory import Memory
 
-Handle = Memory
+Handle = Memory | Client

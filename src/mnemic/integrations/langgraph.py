@@ -28,8 +28,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
-import numpy as np
-
 from mnemic.clock import Clock, SystemClock
 from mnemic.documents import Document, Documents, Put, checked_name
 from mnemic.errors import DependencyMissing, ParameterError, StoreError, StoreReadOnly
@@ -90,7 +88,7 @@ OWN_EMBEDDER = "mnemic"  # as `index`, or its "embed": search by the handle's ow
 _TOUCHED = "%ttl"  # the scope of what was read lately; no label is encoded as this
 _STEP = 0.01  # a read moves an expiry when it moves it by this share of the item's life, so that few reads write
 _TOUCHES_KEPT = 64  # versions of such a note before it is begun anew
-_ALL = 1_000_000
+_FEWEST = 64  # hits that are asked for at once
 
 
 class MnemicStore(BaseStore):
@@ -136,10 +134,11 @@ class MnemicStore(BaseStore):
     ) -> MnemicStore:
         """A store in a file of its own, or in one that is there; None keeps it in this process. `close` closes it.
 
-        settings: those of `Memory.open`. Unless an embedder is given, a new file has hashed n-grams for its other recalls
-        where `index` brings an embedder of its own.
+        settings: those of `Memory.open`. Unless an embedder is given, or `index` is to use the memory's own, a new file has
+        hashed n-grams for its other recalls, so that no model is loaded for them.
         """
-        if index != OWN_EMBEDDER and "embedder" not in settings and not (path is not None and Path(path).exists()):
+        brings_none = index is not None and _Index.of(index).embeddings is None  # what is no index makes no file
+        if not brings_none and "embedder" not in settings and not (path is not None and Path(path).exists()):
             settings["embedder"] = "hashing"
         if clock is not None:
             settings["clock"] = clock
@@ -310,7 +309,7 @@ class MnemicStore(BaseStore):
         """Those with a score, best first, then the others, the latest first."""
         assert self._index is not None
         if self._index.embeddings is None:
-            scored = iter(self._recalled(op, shelves))
+            scored = self._recalled(op, shelves)
         else:
             assert query is not None
             scored = nearest_first(shelves, checked_vector(query, self._index.dims))
@@ -320,18 +319,25 @@ class MnemicStore(BaseStore):
             yield entry, score
         yield from ((entry, None) for entry in latest_first(shelves) if id(entry) not in seen)
 
-    def _recalled(self, op: SearchOp, shelves: Sequence[Shelf]) -> list[tuple[Entry, float]]:
+    def _recalled(self, op: SearchOp, shelves: Sequence[Shelf]) -> Iterator[tuple[Entry, float]]:
         """By the handle's own recall: every item that is indexed, with a score of 0 where nothing of the query is in it."""
-        asked = self._below(op.namespace_prefix).system(ID)
-        hits = asked.search(op.query or "", limit=_ALL, include_children=True)
-        scores = {(hit.scope, hit.sources[0]): hit.score for hit in hits if hit.record is not None}
-        scopes = {shelf.namespace: self._below(shelf.namespace).scope_path for shelf in shelves}
-        found = [
-            (entry, scores.get((scopes[entry.namespace], entry.version), 0.0))
-            for entry in latest_first(shelves)
+        asked, limit = self._below(op.namespace_prefix).system(ID), max(_FEWEST, 4 * (op.offset + op.limit))
+        left = {
+            (self._below(shelf.namespace).scope_path, entry.version): entry
+            for shelf in shelves
+            for entry in reversed(shelf.entries.values())
             if entry.is_indexed
-        ]
-        return sorted(found, key=lambda one: -one[1])
+        }
+        while left:
+            hits = asked.search(op.query or "", limit=limit, include_children=True)
+            for hit in hits:
+                entry = left.pop((hit.scope, hit.sources[0]), None)
+                if entry is not None:
+                    yield entry, hit.score
+            if len(hits) < limit:
+                break
+            limit *= 4  # a filter leaves out much of what is found
+        yield from ((entry, 0.0) for entry in left.values())
 
     def _list_namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
         conditions = op.match_conditions or ()

@@ -37,9 +37,9 @@ def resolve(
     """The scope, session and filters that ids stand for, given as arguments or inside filters.
 
     app_id and user_id are segments below the given scope, "app:crm/user:alice". agent_id is a segment of its own,
-    "agent:tutor", where there is no user; with a user it is a field of the episode that a search can be narrowed to.
-    run_id is the session. Raises InvalidScope for an id that is empty or cannot be a segment, and InvalidFilter for one
-    that the filters contradict.
+    "agent:tutor", where there is no user; with a user, given or as the last segment of the scope, it is a field of the
+    episode that a search can be narrowed to. run_id is the session. Raises InvalidScope for an id that is empty or cannot be
+    a segment, and InvalidFilter for one that the filters contradict.
     """
     if filters is not None and not isinstance(filters, Mapping):
         raise InvalidFilter(f"A filter is a dictionary such as {{'topic': 'tea'}}; {type(filters).__name__} was given.")
@@ -57,7 +57,7 @@ def resolve(
             scope = join_scope(scope, _segment(kind, id))
     agent = ids["agent_id"]
     metadata = {}
-    if agent is not None and ids["user_id"] is None:
+    if agent is not None and not scope.rpartition("/")[2].startswith("user:"):
         scope = join_scope(scope, _segment("agent", agent))
     elif agent is not None:
         metadata["agent_id"] = rest["agent_id"] = agent

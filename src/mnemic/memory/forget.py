@@ -148,7 +148,8 @@ def forget(shared: Shared, scope: str, episodes: Sequence[Episode], *, drop_scop
         if failure.scope == scope:  # an error may quote what it failed on; the step is tried again anyway
             shared.store.records.clear_failure(failure.system, scope, failure.step)
     changes = {}
-    for name in shared.store.records.attached():
+    keeping = {*shared.store.records.attached(), *(SYSTEMS.keys() & shared.store.records.systems())}
+    for name in sorted(keeping):  # one need not be attached to have been asked
         wanted = runner.forgetting(shared.system(name), scope, shared.store, shared.view_of, seqs)
         if wanted is not None:
             changes[name] = wanted

@@ -638,7 +638,7 @@ class Memory:
         """The systems that are attached to this store, with the parameters that were given."""
         return self._shared.store.records.attached()
 
-    def consolidate(self) -> dict[str, dict[str, int | str]]:
+    def consolidate(self, *, include_children: bool = True) -> dict[str, dict[str, int | str]]:
         """Let every attached system observe what it has not seen and do its offline work, in this scope and those below.
 
         Returns what each did, by system: episodes observed, and the error that stopped it in a scope, if any. Episodes that
@@ -652,9 +652,10 @@ class Memory:
             with suppress(EmbedderUnavailable):  # they go on waiting, as `stats` shows
                 reindex(self._shared.store, self._shared.embedder.embedder)
         done: dict[str, dict[str, int | str]] = {}
+        paths = list(self._shared.store.scopes(self._scope)) if include_children else [self._scope]
         for name in self._shared.store.records.attached():
             report: dict[str, int | str] = {"observed": 0}
-            for path in self._shared.store.scopes(self._scope):
+            for path in paths:
                 progress = runner.consolidate(
                     self._shared.system(name), path, self._shared.store, self._shared.view_of, self._shared.clock.now()
                 )

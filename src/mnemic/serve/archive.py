@@ -66,7 +66,8 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
         head = {"format": FORMAT, "version": VERSION, "made_by": self.made_by, "made_at": self.made_at}
-        return {**head, "files": [asdict(one) for one in self.files]}
+        values = {**head, "files": [asdict(one) for one in self.files]}
+        return {**values, "sha256": hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()}
 
 
 def check(backup: Path, step: Step = lambda n: None) -> Manifest:
@@ -160,8 +161,11 @@ def checked_manifest(reader: Reader) -> Manifest:
             for one in values["files"]
         )
         found = Manifest(str(values["made_by"]), str(values["made_at"]), items)
+        is_whole = found.to_dict()["sha256"] == values["sha256"]
     except (*DAMAGE, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreCorrupt(f"The backup's {MANIFEST} cannot be read ({error}). Use another backup.") from error
+    if not is_whole:
+        raise StoreCorrupt(f"The backup's {MANIFEST} is not what was written. Use another backup.")
     paths = [one.path for one in found.files]
     if odd := [path for path in paths if not SAFE_NAME.fullmatch(path)]:
         raise StoreCorrupt(

@@ -163,6 +163,10 @@ class Jobs:
         self._join(ends_at - grace_s / 4)
         self._leaving.set()
         self._join(ends_at)
+        with self._taking:
+            left = [*self._under_way]
+        for id in left:  # in the middle of a long scope: its thread finds that it is no longer its job
+            self._queue.put_back(id, self._owner)
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         return not self._threads
 
@@ -216,7 +220,7 @@ class Jobs:
 
     def _consolidate(self, job: Job, memory: Memory) -> Errors:
         """Do a job, or as much of it as there is time for; what went wrong."""
-        paths = tops(memory.scopes())
+        paths = list(memory.scopes())
         observed, errors, said_at = 0, [], float("-inf")
         for done, path in enumerate(paths):
             if self._leaving.is_set():
@@ -228,7 +232,7 @@ class Jobs:
                 self._queue.say(job.id, self._owner, done / len(paths), f"{done:,} of {len(paths):,} scopes")
                 said_at = time.monotonic()
             below = path[len(memory.scope_path) :].removeprefix("/")
-            for system, report in memory.scope(below).consolidate().items():
+            for system, report in memory.scope(below).consolidate(include_children=False).items():
                 observed += int(report["observed"])
                 if "error" in report:
                     errors.append(f"{system} in {report['error']}")
@@ -286,19 +290,6 @@ class Jobs:
     def _join(self, until: float) -> None:
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0.0))
-
-
-def tops(scopes: Iterable[str]) -> list[str]:
-    """The scopes that lie below none of the others: what consolidating them covers is all of them.
-
-    >>> tops(["acme/a", "acme/a/x", "acme/b"])
-    ['acme/a', 'acme/b']
-    """
-    found: list[str] = []
-    for scope in sorted(scopes, key=lambda one: one.split("/") if one else []):
-        if not found or not is_within(scope, found[-1]):
-            found.append(scope)
-    return found
 
 
 def overlap(scope: str, other: str) -> bool:

@@ -24,6 +24,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 FIELDS = "fields"  # what a log record carries beside its message
+_FIRST = ("time", "level", "message")  # of a line, without their names
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines
 _LONGEST_PATH = 300
 _FRAMES = 8
@@ -36,7 +37,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         values = _values(record)
-        said = " ".join(f"{name}={value}" for name, value in values.items() if name not in ("time", "level", "message"))
+        said = " ".join(f"{name}={value}" for name, value in values.items() if name not in _FIRST and value is not None)
         return _flat(f"{values['time']} {values['level'].upper()} {values['message']} {said}".rstrip())
 
 
@@ -109,7 +110,7 @@ class Door:
                 "path": scope["path"][:_LONGEST_PATH],
                 "status": status,
                 "ms": round((time.perf_counter() - began) * 1000, 1),
-                "key": scope["state"].get("key_id"),
+                "key": getattr(scope["state"].get("who"), "key_id", None),  # whom `Server.principal` found
             }
             _LOG.log(logging.DEBUG if is_quiet else logging.INFO, "request", extra={FIELDS: fields})
 

@@ -21,7 +21,8 @@ from mnemic.memory import Memory
 from mnemic.memory.ask import resolve
 from mnemic.models.resolve import open_embedder
 from mnemic.serve.access import ANYONE, Principal, secret_in
-from mnemic.serve.control import Control
+from mnemic.serve.control import FILE, Control
+from mnemic.serve.job_queue import STATES
 from mnemic.serve.jobs import Jobs, Pace
 from mnemic.serve.keys import Keys
 from mnemic.serve.limits import Rates
@@ -31,7 +32,6 @@ from mnemic.serve.settings import Settings
 from mnemic.serve.tenants import Tenants, tenant_of
 from mnemic.telemetry import Operation, span
 
-CONTROL_FILE = "server.db"
 RECALLS = ("search", "context", "why_not")  # as many at once as there are cores: more would only take turns with the GIL
 SPANS: dict[str, Operation] = {
     "add": "create_memory",
@@ -72,7 +72,7 @@ class Server:
         self.uploads.mkdir(exist_ok=True)
         for left in self.uploads.iterdir():  # of imports that a crash cut short
             left.unlink()
-        self.control = Control(settings.data / CONTROL_FILE, clock)
+        self.control = Control(settings.data / FILE, clock)
         self.keys = Keys(self.control)
         self.embedder = open_embedder(settings.embedder)
         self.tenants = Tenants(settings, self.control, clock, self.embedder)
@@ -84,13 +84,16 @@ class Server:
         self.metrics = Registry()
         self.durations = operation_durations(self.metrics)
         self.metrics.gauge("mnemic_open_tenants", "Tenant files that are open.", read=lambda: self.tenants.open_count)
+        self.job_counts = self.metrics.gauge("mnemic_jobs", "Background jobs by state.", {"state": STATES})
         self.metrics.gauge("mnemic_index_bytes", "Memory of all indexes.", read=lambda: self.tenants.index_bytes)
 
     def principal(self, request: HTTPConnection) -> Principal:
-        """Who asks. Raises Unauthenticated and TooManyRequests."""
-        who = self._principal(request)
-        self.rates.take(who.key_id or (request.client.host if request.client else ""))
-        return who
+        """Who asks; counted once for each request. Raises Unauthenticated and TooManyRequests."""
+        known: Principal | None = getattr(request.state, "who", None)
+        if known is None:
+            known = request.state.who = self._principal(request)
+            self.rates.take(known.key_id or (request.client.host if request.client else ""))
+        return known
 
     def principal_of(self, secret: str) -> Principal | None:
         """Whose key this is; None for one that is unknown, expired or revoked."""

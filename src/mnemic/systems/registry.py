@@ -20,6 +20,7 @@ SYSTEMS: dict[str, str] = {
     "full": "mnemic.systems.full:Full",
     "grep": "mnemic.systems.grep:Grep",
     "random": "mnemic.systems.random_order:RandomOrder",
+    "documents": "mnemic.systems.documents:Documents",
 }
 DEFAULT = "hybrid"
 

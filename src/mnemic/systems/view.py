@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mnemic.clock import to_microseconds
 from mnemic.filters import compile_filter
+from mnemic.index.filtering import passing
 from mnemic.index.scope_index import Mask, ScopeIndex
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.store.contract import Store, iterate
@@ -76,14 +77,7 @@ class View:
         if cue.until is not None:
             mask = narrowed(index.occurred_at <= to_microseconds(cue.until))
         if cue.filters:
-            keep = compile_filter(cue.filters)
-            rows = np.flatnonzero(np.ones(len(index), np.bool_) if mask is None else mask)
-            passed = np.zeros(len(index), np.bool_)
-            for start in range(0, len(rows), 1000):
-                page = rows[start : start + 1000]
-                episodes = self.episodes(page)
-                passed[[row for row in page if row in episodes and keep(episodes[row])]] = True
-            mask = narrowed(passed)
+            mask = narrowed(passing(compile_filter(cue.filters), index, self._store, self.episodes, mask))
         return mask
 
     # -- reading ------------------------------------------------------------------------------------------

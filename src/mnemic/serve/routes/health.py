@@ -48,4 +48,6 @@ def metrics(request: Request) -> Response:
     """Counts and times in Prometheus' text format. Names no scope and no memory. Needs admin over everything."""
     server = server_of(request)
     server.principal(request).must("admin", "")
+    for state, count in server.jobs.counts().items():
+        server.job_counts.set(count, state=state)
     return Response(server.metrics.render(), media_type=CONTENT_TYPE)
