@@ -11,7 +11,7 @@ import pytest
 
 from mnemic import formats
 from mnemic.errors import FormatError
-from mnemic.formats import FORMATS, Message, Problem, read, sniff, source
+from mnemic.formats import FORMATS, Limits, Message, Problem, read, sniff
 from mnemic.formats.message import digest, excerpt, make_id, whole
 
 LINES = '{"role": "user", "content": "one"}\n{"role": "user", "content": "two"}\n'
@@ -24,6 +24,17 @@ SEEDS = {
     '"text":"x","content":[{"type":"text","text":"y"}],"attachments":[{"file_name":"f"}],"files":[]}]}]',
     "locomo": '[{"sample_id":"s","qa":[{"question":"q","evidence":["D1:1"],"category":1}],"conversation":'
     '{"session_1_date_time":"1:56 pm on 8 May, 2023","session_1":[{"dia_id":"D1:1","text":"t","speaker":"A"}]}}]',
+    "langgraph": '{"namespace":["m","alice"],"key":"k","value":{"content":{"content":"t"},"kind":"Memory"},"created_at":"2024-05-01",'
+    '"updated_at":"2024-05-02T10:00:00+00:00"}\n',
+    "letta": '{"agents":[{"id":"agent-0","name":"Sam","agent_type":"letta_v1_agent","block_ids":["block-0"],"messages":[{"role":"user",'
+    '"content":[{"type":"text","text":"hi"}],"created_at":"2024-05-01","id":"message-0","tool_calls":[{"function":{"name":"f"}}]}]}],'
+    '"blocks":[{"id":"block-0","label":"human","value":"v","limit":9}]}',
+    "mem0": '{"results":[{"id":"m1","memory":"Likes tea","user_id":"alice","agent_id":"tutor","run_id":"r","created_at":"2024-05-01",'
+    '"updated_at":null,"metadata":{"topic":"tea"},"score":0.5}]}',
+    "graphiti": '[{"uuid":"e1","name":"LIKES","fact":"Ann likes tea","episodes":["p1"],"valid_at":"2024-05-01","group_id":"g",'
+    '"created_at":"2024-05-02","attributes":{}},{"uuid":"p1","content":"a: b","source":"message","source_description":"chat"}]',
+    "zep": '{"sessions":[{"session_id":"s","user_id":"u","messages":[{"uuid":"m","role":"Ann","role_type":"user","content":"hi",'
+    '"created_at":"2024-05-01"}],"facts":["Ann likes tea"]}],"users":[{"user_id":"u","email":"a@b.example"}]}',
     "markdown": "---\ndate: 2024-05-01\ntags: [a]\n---\n# 2024-05-02\n\ntext\n\n```\ncode\n```\n",
     "openai": '{"role":"user","content":[{"type":"text","text":"a"}],"time":1714557600}\n{"messages":[{"role":"user","content":"b"}]}\n',
     "mbox": "From a Wed May  1\nFrom: =?utf-8?q?a?= <a@b>\nDate: Wed, 1 May 2024 12:00:00 +0200\nContent-Type: text/html; "
@@ -33,7 +44,7 @@ SEEDS = {
 
 
 def test_the_public_names_are_those_exported() -> None:
-    assert sorted(formats.__all__) == ["FORMATS", "Format", "Message", "Problem", "read", "sniff"]
+    assert sorted(formats.__all__) == ["FORMATS", "Format", "Limits", "Message", "Problem", "read", "sniff"]
     assert all(hasattr(formats, name) for name in formats.__all__)
     assert set(SEEDS) == set(FORMATS)
 
@@ -99,10 +110,7 @@ def test_damaged_files_raise_nothing_but_format_error(tmp_path: Path, name: str)
                 str(one).encode()
 
 
-def test_a_bomb_stops_at_the_limit_and_what_came_before_it_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(source, "MAX_UNPACKED_BYTES", 1 << 20)
+def test_a_bomb_stops_at_the_limit_and_what_came_before_it_stands(tmp_path: Path) -> None:
     bomb = LINES.encode() + b" " * (8 << 20)
     packed = tmp_path / "a.zip"
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -110,7 +118,7 @@ def test_a_bomb_stops_at_the_limit_and_what_came_before_it_stands(
     squeezed = tmp_path / "log.jsonl.gz"
     squeezed.write_bytes(gzip.compress(bomb))
     for path in (packed, squeezed):
-        *messages, problem = read(path, "openai")
+        *messages, problem = read(path, "openai", limits=Limits(unpacked_bytes=1 << 20))
         assert [one.text for one in messages if isinstance(one, Message)] == ["one", "two"]
         assert isinstance(problem, Problem)
         assert "unpacks to more than 1048576 bytes" in problem.reason
@@ -140,13 +148,10 @@ def test_an_archive_without_such_files_is_refused(tmp_path: Path) -> None:
         list(read(path, "chatgpt"))
 
 
-def test_a_line_over_the_limit_is_a_problem_and_the_next_one_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(source, "MAX_ENTRY_BYTES", 1000)
+def test_a_line_over_the_limit_is_a_problem_and_the_next_one_is_read(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text('{"role": "user", "content": "' + "x" * 5000 + '"}\n' + LINES)
-    found = list(read(path))
+    found = list(read(path, limits=Limits(entry_bytes=1000)))
     assert [one.location for one in found] == ["log.jsonl:1", "log.jsonl:2", "log.jsonl:3"]
     assert isinstance(found[0], Problem)
 

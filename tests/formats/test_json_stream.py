@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnemic.formats import Message, json_stream
+from mnemic.formats import Limits, Message
 from mnemic.formats.chatgpt import read_chatgpt
 from mnemic.formats.json_stream import Element, elements, elements_of
+from mnemic.formats.limits import LIMITS
 from mnemic.formats.message import Problem
 from mnemic.formats.source import Source
 
@@ -31,9 +32,9 @@ class Drops(io.BytesIO):
         return super().read(3)
 
 
-def found_in(text: str | bytes, stream: type[io.BytesIO] = io.BytesIO) -> list[Any]:
+def found_in(text: str | bytes, stream: type[io.BytesIO] = io.BytesIO, limits: Limits = LIMITS) -> list[Any]:
     content = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    source = Source("f", cast(BinaryIO, stream(content)))
+    source = Source("f", cast(BinaryIO, stream(content)), limits)
     return [one.value if isinstance(one, Element) else one for one in elements_of(source)]
 
 
@@ -88,11 +89,18 @@ def test_elements_know_their_index_and_byte() -> None:
     ]
 
 
-def test_an_element_over_the_limit_is_passed_over_without_being_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_stream, "MAX_ENTRY_BYTES", 100_000)
-    long, other, last = found_in('["' + "x" * 3_000_000 + '", 2, 3]')
+def test_an_element_over_the_limit_is_passed_over_without_being_held() -> None:
+    long, other, last = found_in('["' + "x" * 700_000 + '", 2, 3]', limits=Limits(entry_bytes=100_000))
     assert isinstance(long, Problem)
     assert (other, last) == (2, 3)
+
+
+@pytest.mark.parametrize("unit", ["[", '"', "[,", '{"a":', "\\\\"])
+def test_an_element_whose_end_is_far_is_given_up_with_what_follows(unit: str) -> None:
+    first, last = found_in('[1, ["' + unit * 2_000_000, limits=Limits(entry_bytes=100_000))
+    assert first == 1
+    assert isinstance(last, Problem)
+    assert "no end in sight" in last.reason
 
 
 def test_a_big_array_is_read_in_little_memory(tmp_path: Path) -> None:

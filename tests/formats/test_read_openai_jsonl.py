@@ -125,3 +125,10 @@ def test_ids_stay_when_lines_are_appended(tmp_path: Path) -> None:
     after = [one.id for one in read_openai(path) if isinstance(one, Message)]
     assert after[:2] == before
     assert len(set(after)) == 3
+
+
+def test_an_array_over_several_lines_is_read_whatever_the_file_is_called(tmp_path: Path) -> None:
+    talk = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    path = tmp_path / "3f8a"
+    path.write_text(json.dumps(talk, indent=2))
+    assert [one.text for one in read(path, "openai") if isinstance(one, Message)] == ["one", "two"]

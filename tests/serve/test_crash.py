@@ -244,9 +244,13 @@ def test_a_folder_is_served_by_one_process_at_a_time_and_by_the_next_after_a_kil
     assert [text for _, text in everything(first, "a")] == ["mine"]
     first.send(signal.SIGKILL)
     first.join()
-    with only_one(tmp_path / "data"):  # the lock ended with its holder
-        with pytest.raises(StoreBusy, match="Another server"), only_one(tmp_path / "data"):
-            pass
+    data = tmp_path / "data"
+    with (
+        only_one(data),
+        pytest.raises(StoreBusy, match="Another server"),
+        only_one(data),
+    ):  # the lock ended with its holder
+        pass
 
 
 def test_a_request_under_way_is_finished_when_the_server_is_told_to_stop(start):

@@ -134,6 +134,14 @@ def test_what_an_import_cannot_read_is_told_without_a_path_of_the_server(client)
     assert client.post("/v1/import", params={**ALICE, "format": "x"}, content=b"").status_code == 422
 
 
+def test_the_same_file_sent_twice_adds_nothing_and_another_one_adds_its_own(client):
+    def send(said):
+        body = json.dumps({"messages": [{"role": "user", "content": said}]}).encode()
+        return client.post("/v1/import", params={**ALICE, "format": "openai"}, content=body).json()
+
+    assert (send("one")["added"], send("one")["skipped"], send("two")["added"]) == (1, 1, 1)
+
+
 def test_sessions_scopes_systems_and_numbers_are_told(client, add):
     add("one", session="monday")
     assert client.get("/v1/sessions", params=ALICE).json()["sessions"][0]["session"] == "monday"

@@ -29,7 +29,7 @@ def import_(
         str | None,
         typer.Option(
             "--format",
-            help="mnemic, chatgpt, claude, locomo, markdown, openai, mbox, transcript.",
+            help="mnemic, chatgpt, claude, locomo, langgraph, letta, mem0, graphiti, zep, markdown, openai, mbox, transcript.",
             show_default="told from the content",
         ),
     ] = None,
@@ -38,7 +38,8 @@ def import_(
     embedder: Embedder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read a past from a file: exports of ChatGPT and Claude, mail, journals, transcripts, our own export.
+    """Read a past from a file: exports of ChatGPT and Claude, of mem0, Graphiti, Zep, Letta and LangGraph stores, mail,
+    journals, transcripts, our own export.
 
     Importing again changes nothing; an import that was cut short goes on. What cannot be read is named with its place,
     does not stop the rest, and makes the exit code 1.

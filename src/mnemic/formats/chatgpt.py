@@ -17,6 +17,7 @@ from typing import Any
 
 from mnemic.errors import InvalidTime
 from mnemic.formats.json_stream import Element, elements
+from mnemic.formats.limits import LIMITS, Limits
 from mnemic.formats.message import (
     Message,
     Problem,
@@ -42,9 +43,9 @@ def is_chatgpt(sample: Sample) -> bool:
     return bool(_MAPPING.search(sample.head))
 
 
-def read_chatgpt(path: Path, *, side_branches: bool = False) -> Iterator[Message | Problem]:
+def read_chatgpt(path: Path, limits: Limits = LIMITS, *, side_branches: bool = False) -> Iterator[Message | Problem]:
     """The messages of each conversation in order, the current branch alone unless `side_branches`."""
-    for element in elements(path, _MEMBERS):
+    for element in elements(path, _MEMBERS, limits):
         if isinstance(element, Problem):
             yield element
         else:

@@ -16,6 +16,7 @@ from typing import Any
 
 from mnemic.errors import InvalidTime
 from mnemic.formats.json_stream import Element, elements
+from mnemic.formats.limits import LIMITS, Limits
 from mnemic.formats.message import (
     Message,
     Problem,
@@ -39,9 +40,9 @@ def is_claude(sample: Sample) -> bool:
     return bool(_MESSAGES.search(sample.head))
 
 
-def read_claude(path: Path) -> Iterator[Message | Problem]:
+def read_claude(path: Path, limits: Limits = LIMITS) -> Iterator[Message | Problem]:
     """The messages of each conversation in order."""
-    for element in elements(path, _MEMBERS):
+    for element in elements(path, _MEMBERS, limits):
         if isinstance(element, Problem):
             yield element
         else:

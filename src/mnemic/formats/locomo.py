@@ -18,6 +18,7 @@ from typing import Any
 
 from mnemic.formats.dates import clock, date_at_start
 from mnemic.formats.json_stream import Element, elements
+from mnemic.formats.limits import LIMITS, Limits
 from mnemic.formats.message import Message, Problem, excerpt, text_of, whole
 from mnemic.formats.source import Sample
 
@@ -47,9 +48,9 @@ def is_locomo(sample: Sample) -> bool:
     return bool(_TELLING.search(sample.head))
 
 
-def read_locomo(path: Path) -> Iterator[Message | Problem]:
+def read_locomo(path: Path, limits: Limits = LIMITS) -> Iterator[Message | Problem]:
     """The turns of each sample, session by session."""
-    for element in elements(path, re.compile(r".*\.json")):
+    for element in elements(path, re.compile(r".*\.json"), limits):
         if isinstance(element, Problem):
             yield element
         elif (conversation := _conversation(element)) is None:

@@ -7,12 +7,12 @@ else the file name's; a heading that begins with a clock ("### 14:30 Lunch") set
 Ids: the file's path below the one given, the headings, a digest, and a count for what a section says twice; so what
 is written before or after a paragraph leaves its id as it was. Session: the day, else the file.
 Departs from YAML: of the front matter only `key: value`, `[a, b]` and "- item" lists are understood. Hidden files
-and folders and symbolic links are passed over; headings underlined with === or --- are read as text.
+and folders are passed over, symbolic links are not followed; headings underlined with === or --- are read as text,
+and so is a heading of more than 1,000 characters. A paragraph of more than a million becomes several messages.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -24,14 +24,17 @@ from typing import Any
 
 from mnemic.errors import InvalidTime
 from mnemic.formats.dates import clock_at_start, date_at_start, date_within
+from mnemic.formats.limits import LIMITS, Limits
 from mnemic.formats.message import Message, Problem, digest, make_id, moment, whole
-from mnemic.formats.source import Line, Sample, Source, lines_of, open_sources
+from mnemic.formats.source import Line, Sample, Source, lines_of, open_file, open_sources, opened, printable
 
 _MEMBERS = re.compile(r".*\.(md|markdown)", re.IGNORECASE)
 _HEADING = re.compile(r" {0,3}(#{1,6})\s+(.*)")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _FIELD = re.compile(r"([A-Za-z_-]+):\s*(.*)")
-_MOST_FRONT_LINES = 200
+_MOST_FRONT_LINES, _MOST_FRONT_LENGTH = 200, 1 << 16
+_LONGEST_HEADING = 1000
+_LONGEST_BLOCK = 1 << 20
 
 
 @dataclass(slots=True)
@@ -64,20 +67,57 @@ def is_markdown(sample: Sample) -> bool:
     return sample.is_folder or bool(_MEMBERS.fullmatch(sample.name))
 
 
-def read_markdown(path: Path) -> Iterator[Message | Problem]:
+def read_markdown(path: Path, limits: Limits = LIMITS) -> Iterator[Message | Problem]:
     """The paragraphs of each Markdown file, in the order of the files' names."""
-    if not path.is_dir():
-        for source in open_sources(path, _MEMBERS):
-            yield from [source] if isinstance(source, Problem) else _page(source)
-        return
-    for folder, below, names in os.walk(path):
-        below[:] = sorted(one for one in below if not one.startswith("."))
-        for name in sorted(one for one in names if _MEMBERS.fullmatch(one) and not one.startswith(".")):
-            file = Path(folder, name)
-            if not file.is_symlink():
-                for source in open_sources(file):
-                    if isinstance(source, Source):
-                        yield from _page(Source(file.relative_to(path).as_posix(), source.stream))
+    sources = _folder(path, limits) if path.is_dir() else open_sources(path, _MEMBERS, limits)
+    for source in sources:
+        yield from [source] if isinstance(source, Problem) else _page(source)
+
+
+def _folder(path: Path, limits: Limits) -> Iterator[Source | Problem]:
+    """The Markdown files below a folder, however deep within the limits; links are reported and not followed."""
+    waiting, n_files = [path], 0
+    while waiting:
+        folder = waiting.pop()
+        below: list[Path] = []
+        try:
+            listed = sorted(folder.iterdir())
+        except OSError as error:
+            yield Problem(_name(path, folder), f"The folder cannot be read: {error.strerror}.")
+            continue
+        for one in listed:
+            name = _name(path, one)
+            is_wanted = one.is_dir() or bool(_MEMBERS.fullmatch(one.name))
+            if one.name.startswith(".") or not is_wanted:
+                continue
+            if one.is_symlink():
+                yield Problem(
+                    name, "It is a symbolic link, which is not followed. Import what it leads to by its own name."
+                )
+            elif one.is_dir():
+                below.append(one)
+            elif one.is_file():
+                n_files += 1
+                if n_files > limits.members:
+                    yield Problem(
+                        name, f"It and those after it are more than {limits.members} files. Import them in parts."
+                    )
+                    return
+                try:
+                    with open_file(one) as file:
+                        yield opened(name, file, limits)
+                except OSError as error:
+                    yield Problem(name, f"The file cannot be read: {error.strerror}.")
+        if below and len(folder.relative_to(path).parts) >= limits.folder_depth:
+            yield Problem(
+                _name(path, folder), f"Its folders lie deeper than {limits.folder_depth} levels. Import them by name."
+            )
+        else:
+            waiting += reversed(below)
+
+
+def _name(path: Path, one: Path) -> str:
+    return printable(one.relative_to(path).as_posix())
 
 
 def _page(source: Source) -> Iterator[Message | Problem]:
@@ -94,16 +134,16 @@ def _page(source: Source) -> Iterator[Message | Problem]:
                     yield Problem(f"{source.name}: {key}", str(error))
         opening = []
     block: list[Line] = []
-    fence = ""
+    length, fence = 0, ""
     for line in chain(opening, lines):
         if isinstance(line, Problem):
             yield line
             continue
         mark = _FENCE.match(line.text)
-        heading = None if fence else _HEADING.match(line.text)
+        heading = None if fence or len(line.text) > _LONGEST_HEADING else _HEADING.match(line.text)
         if heading or (not fence and not line.text.strip()):
             yield from _block(page, block)
-            block = []
+            block, length = [], 0
             if heading:
                 page.enter(len(heading[1]), heading[2].rstrip().rstrip("#").rstrip())
             continue
@@ -111,7 +151,11 @@ def _page(source: Source) -> Iterator[Message | Problem]:
             fence = mark[1]
         elif mark and mark[1].startswith(fence):
             fence = ""
+        if block and length + len(line.text) > _LONGEST_BLOCK:
+            yield from _block(page, block)
+            block, length = [], 0
         block.append(line)
+        length += len(line.text) + 1
     yield from _block(page, block)
 
 
@@ -119,10 +163,11 @@ def _front_matter(lines: Iterator[Line | Problem]) -> dict[str, list[str]] | lis
     """Its fields, or the lines that were looked at where there is none."""
     looked_at: list[Line | Problem] = []
     fields: dict[str, list[str]] = {}
-    key = ""
+    key, length = "", 0
     for line in lines:
         looked_at.append(line)
         text = "" if isinstance(line, Problem) else line.text.rstrip()
+        length += len(text)
         if len(looked_at) == 1:
             if text != "---":
                 return looked_at
@@ -135,7 +180,7 @@ def _front_matter(lines: Iterator[Line | Problem]) -> dict[str, list[str]] | lis
             fields[key] = [one for item in listed if (one := item.strip().strip("\"'"))]
         elif key and text.lstrip().startswith("- "):
             fields[key].append(text.lstrip()[2:].strip().strip("\"'"))
-        if len(looked_at) > _MOST_FRONT_LINES:
+        if len(looked_at) > _MOST_FRONT_LINES or length > _MOST_FRONT_LENGTH:
             break
     return looked_at
 

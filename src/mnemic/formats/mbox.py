@@ -27,8 +27,9 @@ from typing import Any
 
 from mnemic.clock import parse_time
 from mnemic.errors import FormatError, InvalidTime
+from mnemic.formats.limits import LIMITS, Limits
 from mnemic.formats.message import Message, Problem, excerpt, make_id, whole
-from mnemic.formats.source import MAX_ENTRY_BYTES, Sample, Source, open_sources
+from mnemic.formats.source import Sample, Source, open_sources
 
 _MEMBERS = re.compile(r".*\.(mbox|eml)", re.IGNORECASE)
 _TELLING = re.compile(
@@ -51,9 +52,9 @@ def is_mbox(sample: Sample) -> bool:
 _LONGEST_HEADER = 10_000
 
 
-def read_mbox(path: Path) -> Iterator[Message | Problem]:
+def read_mbox(path: Path, limits: Limits = LIMITS) -> Iterator[Message | Problem]:
     """The mails in the order of the file."""
-    for source in open_sources(path, _MEMBERS):
+    for source in open_sources(path, _MEMBERS, limits):
         if isinstance(source, Problem):
             yield source
             continue
@@ -70,31 +71,33 @@ def read_mbox(path: Path) -> Iterator[Message | Problem]:
 
 
 def _mails(source: Source) -> Iterator[tuple[str, bytes] | Problem]:
-    lines: list[bytes] = []
+    content = bytearray()  # no list of lines: millions of empty ones would take many times their size
     length, number, first, is_after_blank = 0, 0, 1, True
+    most_bytes = source.limits.entry_bytes
     try:
-        while line := source.stream.readline(MAX_ENTRY_BYTES):
+        while line := source.stream.readline(most_bytes):
             number += 1
             if is_after_blank and line.startswith(b"From "):
-                yield from _mail(source.name, first, lines, length)
-                lines, length, first = [], 0, number
+                yield from _mail(source, first, content, length)
+                content, length, first = bytearray(), 0, number
             else:
                 length += len(line)
-                if length <= MAX_ENTRY_BYTES:
-                    lines.append(line)
+                if length <= most_bytes:
+                    content += line
                 else:
-                    lines.clear()
+                    content.clear()
             is_after_blank = not line.strip()
     except FormatError as error:
         yield Problem(f"{source.name}:{number + 1}", str(error))
-    yield from _mail(source.name, first, lines, length)
+    yield from _mail(source, first, content, length)
 
 
-def _mail(name: str, first: int, lines: list[bytes], length: int) -> Iterator[tuple[str, bytes] | Problem]:
-    if length > MAX_ENTRY_BYTES:
-        yield Problem(f"{name}:{first}", f"The mail is longer than {MAX_ENTRY_BYTES} bytes.")
-    elif content := b"".join(lines).strip():
-        yield f"{name}:{first}", _ESCAPED_FROM.sub(rb"\1", content)
+def _mail(source: Source, first: int, content: bytearray, length: int) -> Iterator[tuple[str, bytes] | Problem]:
+    name, most_bytes = source.name, source.limits.entry_bytes
+    if length > most_bytes:
+        yield Problem(f"{name}:{first}", f"The mail is longer than {most_bytes} bytes.")
+    elif mail := bytes(content.strip()):
+        yield f"{name}:{first}", _ESCAPED_FROM.sub(rb"\1", mail)
 
 
 def _message(mail: Mail, content: bytes, location: str, roots: dict[str, str]) -> Iterator[Message | Problem]:

@@ -12,7 +12,7 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ _EXCERPT_LENGTH = 80
 _SHORT = reprlib.Repr()  # a few items of a few levels, however large and deep the value
 _SHORT.maxstring = _EXCERPT_LENGTH
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _UNIX_TIME = re.compile(r"\d{9,16}(\.\d{0,9})?")  # fewer digits would be a year or a day
 _MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138; as milliseconds 1973
 
@@ -43,7 +44,7 @@ class Message:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     parts: tuple[Mapping[str, Any], ...] = ()  # what is not text, in the form it came
     scope: str | None = None  # None where the format has no notion of it
-    recorded_at: datetime | None = None  # this and the rest: known to our own export alone
+    recorded_at: datetime | None = None  # when the other memory came to know it; None where it had no such notion
     supersedes: str | None = None
     origin: str = "observed"
     echo_of: tuple[str, ...] = ()
@@ -58,7 +59,7 @@ class Problem:
     excerpt: str = ""
 
     def __str__(self) -> str:
-        return f"{self.location}: {self.reason}" + (f" ({self.excerpt})" if self.excerpt else "")
+        return f"{safe(self.location)}: {self.reason}" + (f" ({self.excerpt})" if self.excerpt else "")
 
 
 def make_id(format_name: str, *parts: str) -> str:
@@ -84,8 +85,34 @@ def digest(*parts: str) -> str:
 def excerpt(value: object) -> str:
     """The beginning of `value`, safe to print."""
     text = value if isinstance(value, str) else _SHORT.repr(value)
-    shown = text[:_EXCERPT_LENGTH] + ("…" if len(text) > _EXCERPT_LENGTH else "")
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in shown)
+    return safe(text[:_EXCERPT_LENGTH] + ("…" if len(text) > _EXCERPT_LENGTH else ""))
+
+
+def safe(text: str) -> str:
+    """`text` as a terminal may be sent it: what is not printable is shown as an escape."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def own_id(format_name: str, id: object, *rest: str) -> str:
+    """The id that an entry gets here: a UUID stays what it is, so that references to it still lead to it.
+
+    Where there is no id at all it follows from `rest`.
+
+    >>> own_id("mem0", "0b7c6f6e-2f0a-4d3e-9d53-6a5f3f6f7c11")
+    '0b7c6f6e-2f0a-4d3e-9d53-6a5f3f6f7c11'
+    >>> own_id("mem0", 7)
+    'mem0:7'
+    """
+    text = text_of(id)
+    if _UUID.fullmatch(text):
+        return text
+    return make_id(format_name, text) if text else make_id(format_name, digest(*rest))
+
+
+def passed_over(location: str, counts: Mapping[str, int]) -> Iterator[Problem]:
+    """What a reader has left out on purpose, one Problem for each kind of it."""
+    for kind, count in sorted(counts.items()):
+        yield Problem(location, f"{count} {kind} were passed over.")
 
 
 def whole(message: Message) -> Message | Problem:
@@ -149,11 +176,31 @@ def moment(value: object) -> datetime | None:
     raise InvalidTime(f"{excerpt(value)} is not a time.")
 
 
+def times_of(
+    value: Mapping[str, Any], keys: Iterable[str], location: str
+) -> tuple[dict[str, datetime | None], list[Problem]]:
+    """The times in those fields, None where there is none, and a Problem for each that is no time."""
+    found: dict[str, datetime | None] = {}
+    problems = []
+    for key in keys:
+        found[key] = None
+        try:
+            found[key] = moment(value.get(key))
+        except InvalidTime as error:
+            problems.append(Problem(f"{location}.{key}", f"{error} The entry is kept without it."))
+    return found, problems
+
+
 def text_of(value: object) -> str:
     """`value` when it is text or a number, else ""; for fields that ought to be text."""
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def filled(value: Mapping[str, Any], placed: Collection[str]) -> dict[str, Any]:
+    """The fields that say something and have no place of their own; false and 0 do, None and what is empty do not."""
+    return {key: one for key, one in value.items() if key not in placed and one is not None and one not in ("", [], {})}
 
 
 def dicts_of(value: object) -> Iterable[dict[str, Any]]:

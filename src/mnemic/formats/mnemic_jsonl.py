@@ -16,6 +16,7 @@ from typing import Any
 
 from mnemic.clock import parse_time
 from mnemic.errors import FormatError, InvalidTime
+from mnemic.formats.limits import LIMITS, Limits
 from mnemic.formats.message import Message, Problem, excerpt, whole
 from mnemic.formats.source import Line, Sample, lines
 
@@ -32,11 +33,11 @@ def is_mnemic(sample: Sample) -> bool:
     return bool(_TELLING.match(sample.head))
 
 
-def read_mnemic(path: Path) -> Iterator[Message | Problem]:
+def read_mnemic(path: Path, limits: Limits = LIMITS) -> Iterator[Message | Problem]:
     """The episodes in order. Raises FormatError where the header is missing or of a newer version."""
     has_header = False
     passed_over: Counter[str] = Counter()
-    for line in lines(path, re.compile(r".*\.jsonl")):
+    for line in lines(path, re.compile(r".*\.jsonl"), limits):
         if isinstance(line, Problem):
             yield line
             continue

@@ -18,6 +18,7 @@ from typing import Any
 
 from mnemic.errors import InvalidTime
 from mnemic.formats.json_stream import elements
+from mnemic.formats.limits import LIMITS, Limits
 from mnemic.formats.message import (
     Message,
     Problem,
@@ -29,7 +30,7 @@ from mnemic.formats.message import (
     text_of,
     whole,
 )
-from mnemic.formats.source import Line, Sample, lines
+from mnemic.formats.source import Line, Sample, lines, sample
 
 _TIMES = ("timestamp", "created_at", "create_time", "occurred_at", "time", "date")
 _SESSIONS = ("session", "session_id", "conversation_id", "thread_id")
@@ -47,20 +48,32 @@ def is_openai(sample: Sample) -> bool:
     return sample.head.lstrip()[:1] in ("{", "[") and bool(_TELLING.search(sample.head))
 
 
-def read_openai(path: Path) -> Iterator[Message | Problem]:
-    """The messages in order: of each line, or in a file named .json of each element of its array."""
-    if path.suffix == ".json":
-        for element in elements(path):
+def read_openai(path: Path, limits: Limits = LIMITS) -> Iterator[Message | Problem]:
+    """The messages in order: of each line, or of each element of the array in a file named .json or written over lines."""
+    if path.suffix == ".json" or _is_array(path, limits):
+        for element in elements(path, limits=limits):
             if isinstance(element, Problem):
                 yield element
             else:
                 yield from _entry(element.value, element.location, _place(element.source, element.index))
         return
-    for line in lines(path, _MEMBERS):
+    for line in lines(path, _MEMBERS, limits):
         if isinstance(line, Problem):
             yield line
         elif line.text.strip():
             yield from _line(line)
+
+
+def _is_array(path: Path, limits: Limits) -> bool:
+    """Whether one array goes over several lines, whatever the file is called."""
+    first, end, _ = sample(path, limits).head.lstrip().partition("\n")
+    if not first.startswith("[") or not end:
+        return False
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _line(line: Line) -> Iterator[Message | Problem]:

@@ -1,32 +1,31 @@
 """Opening what is to be read: a file, a .gz, the members of a .zip, the files of a folder; and its lines.
 
-Nothing is unpacked to disk. Archives are read through a counter that stops at MAX_UNPACKED_BYTES a member, whatever
-their directory says, so a bomb costs time but neither memory nor disk; one line or one JSON element may have
-MAX_ENTRY_BYTES. What is damaged becomes a Problem, and what was read before it stands.
+Nothing is unpacked to disk, and nothing is read without a bound (`Limits`). Symbolic links inside a folder are not
+followed. What is damaged or refused becomes a Problem, and what was read before it stands.
 """
 
 from __future__ import annotations
 
-import gzip
 import io
+import os
 import re
+import unicodedata
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from mnemic.errors import FormatError
+from mnemic.formats.archive import bounded, gzip_stream, open_members
+from mnemic.formats.limits import LIMITS, Limits
 from mnemic.formats.message import Problem, excerpt
 
-MAX_UNPACKED_BYTES = 2 << 30
-MAX_ENTRY_BYTES = 64 << 20
 _HEAD_BYTES = 1 << 16
 _ANYTHING = re.compile("")
+_GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-_DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
+_TELLING_MEMBERS = (r"(.*/)?conversations(-\d+)?\.json", r".*\.(json|jsonl|ndjson|af|csv|mbox|md|txt)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,7 @@ class Source:
 
     name: str
     stream: BinaryIO
+    limits: Limits = LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +60,43 @@ class Sample:
     is_folder: bool = False
 
 
-def open_sources(path: Path, wanted: re.Pattern[str] = _ANYTHING) -> Iterator[Source | Problem]:
+def open_sources(
+    path: Path, wanted: re.Pattern[str] = _ANYTHING, limits: Limits = LIMITS
+) -> Iterator[Source | Problem]:
     """Each stream under `path`: the file itself, or those files of a folder or .zip whose name `wanted` matches whole.
 
     A stream is open until the next one is asked for. Raises FormatError for a damaged archive or one without such files.
     """
     if path.is_dir():
-        yield from _folder(path, wanted)
+        yield from _folder(path, wanted, limits)
     elif zipfile.is_zipfile(path):
-        yield from _archive(path, wanted)
+        for member in open_members(path, wanted, limits):
+            if isinstance(member, Problem):
+                yield member
+            else:
+                yield opened(*member, limits)
     else:
         with path.open("rb") as file:
-            yield from _opened(path.name, file, is_gzip=path.suffix == ".gz")
+            if file.peek(2)[:2] == _GZIP:
+                packed_bytes = os.fstat(file.fileno()).st_size
+                with gzip_stream(file) as inner, bounded(inner, packed_bytes, limits) as stream:
+                    yield _opened(path.name, stream, limits)
+            else:
+                yield _opened(path.name, file, limits)
 
 
-def lines(path: Path, wanted: re.Pattern[str] = _ANYTHING) -> Iterator[Line | Problem]:
+def open_file(path: Path) -> io.BufferedReader:
+    """A file found in a folder, which must not have become a symbolic link since."""
+    return path.open("rb") if not hasattr(os, "O_NOFOLLOW") else open(path, "rb", opener=_without_following)
+
+
+def _without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
+def lines(path: Path, wanted: re.Pattern[str] = _ANYTHING, limits: Limits = LIMITS) -> Iterator[Line | Problem]:
     """The lines of each source under `path`; a line that is too long or not UTF-8 is a Problem."""
-    for source in open_sources(path, wanted):
+    for source in open_sources(path, wanted, limits):
         if isinstance(source, Problem):
             yield source
         else:
@@ -85,13 +105,13 @@ def lines(path: Path, wanted: re.Pattern[str] = _ANYTHING) -> Iterator[Line | Pr
 
 def lines_of(source: Source) -> Iterator[Line | Problem]:
     """The lines of one source."""
-    number = 0
+    number, most_bytes = 0, source.limits.entry_bytes
     try:
-        while content := source.stream.readline(MAX_ENTRY_BYTES):
+        while content := source.stream.readline(most_bytes):
             number += 1
             location = f"{source.name}:{number}"
-            if len(content) == MAX_ENTRY_BYTES and not content.endswith(b"\n"):
-                yield Problem(location, f"The line is longer than {MAX_ENTRY_BYTES} bytes.")
+            if len(content) == most_bytes and not content.endswith(b"\n"):
+                yield Problem(location, f"The line is longer than {most_bytes} bytes.")
                 while (rest := source.stream.readline(1 << 20)) and not rest.endswith(b"\n"):
                     pass
                 continue
@@ -104,13 +124,13 @@ def lines_of(source: Source) -> Iterator[Line | Problem]:
         yield Problem(f"{source.name}:{number + 1}", str(error))
 
 
-def sample(path: Path) -> Sample:
+def sample(path: Path, limits: Limits = LIMITS) -> Sample:
     """What tells the format of `path`."""
-    if path.is_dir() and not _files(path, re.compile(r"conversations(-\d+)?\.json")):
+    if path.is_dir() and not _files(path, re.compile(_TELLING_MEMBERS[0])):
         return Sample(path.name, "", is_folder=True)
-    for wanted in (r"(.*/)?conversations(-\d+)?\.json", r".*\.(json|jsonl|mbox|md|txt)"):
+    for wanted in _TELLING_MEMBERS:
         try:
-            for source in open_sources(path, re.compile(wanted)):
+            for source in open_sources(path, re.compile(wanted), limits):
                 if isinstance(source, Source):
                     head = source.stream.read(_HEAD_BYTES).decode("utf-8", "replace")
                     return Sample(source.name.rsplit("/", 1)[-1].removesuffix(".gz"), head)
@@ -123,43 +143,34 @@ def _files(folder: Path, wanted: re.Pattern[str]) -> list[Path]:
     return sorted(one for one in folder.iterdir() if wanted.fullmatch(one.name) and one.is_file())
 
 
-def _folder(path: Path, wanted: re.Pattern[str]) -> Iterator[Source | Problem]:
+def _folder(path: Path, wanted: re.Pattern[str], limits: Limits) -> Iterator[Source | Problem]:
     files = _files(path, wanted)
     if not files:
         raise FormatError(f"The folder {path.name!r} holds no file named like {wanted.pattern}. Name the file itself.")
+    if len(files) > limits.members:
+        raise FormatError(f"The folder {path.name!r} holds more than {limits.members} files. Import a part of them.")
     for one in files:
-        with one.open("rb") as file:
-            yield from _opened(one.name, file)
+        if one.is_symlink():
+            yield Problem(printable(one.name), "It is a symbolic link, which is not followed. Name the file itself.")
+            continue
+        with open_file(one) as file:
+            yield opened(one.name, file, limits)
 
 
-def _archive(path: Path, wanted: re.Pattern[str]) -> Iterator[Source | Problem]:
+def printable(name: str) -> str:
+    """A file's name without what neither a terminal nor a JSON file may be sent: control characters, half characters."""
+    return "".join(ascii(one)[1:-1] if unicodedata.category(one) in ("Cc", "Cs") else one for one in name)
+
+
+def opened(name: str, reader: io.BufferedReader, limits: Limits) -> Source | Problem:
+    """One of several files, which does not stop the others when it cannot be read."""
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise FormatError(f"{path.name!r} is a damaged .zip: {error}. Download it again.") from error
-    with archive:
-        members = sorted(
-            (one for one in archive.infolist() if wanted.fullmatch(one.filename)), key=lambda one: one.filename
-        )
-        if not members:
-            raise FormatError(f"{path.name!r} holds no file named like {wanted.pattern}. Is it another export?")
-        for member in members:
-            name = f"{path.name}/{member.filename}"
-            try:
-                inner = archive.open(member)
-            except (*_DAMAGE, RuntimeError, NotImplementedError) as error:  # encrypted; an unknown compression
-                yield Problem(name, f"It cannot be unpacked: {error}. Unpack it with another tool and import that.")
-                continue
-            with inner, _bounded(inner) as stream:
-                yield from _opened(name, stream)
+        return _opened(name, reader, limits)
+    except FormatError as error:
+        return Problem(printable(name), str(error))
 
 
-def _opened(name: str, file: IO[bytes], is_gzip: bool = False) -> Iterator[Source]:
-    if is_gzip:
-        with gzip.open(file) as inner, _bounded(cast(IO[bytes], inner)) as stream:
-            yield from _opened(name, stream)
-        return
-    reader = cast(io.BufferedReader, file)
+def _opened(name: str, reader: io.BufferedReader, limits: Limits) -> Source:
     try:
         head = reader.peek(3)[:3]
     except FormatError:
@@ -168,41 +179,4 @@ def _opened(name: str, file: IO[bytes], is_gzip: bool = False) -> Iterator[Sourc
         raise FormatError(f"{name!r} is UTF-16. Save it as UTF-8 and import it again.")
     if head == _BOM:
         reader.read(3)
-    yield Source(name, reader)
-
-
-@contextmanager
-def _bounded(inner: IO[bytes]) -> Iterator[BinaryIO]:
-    with io.BufferedReader(_Bounded(inner, MAX_UNPACKED_BYTES)) as stream:
-        yield stream
-
-
-class _Bounded(io.RawIOBase):
-    """Reads `inner` up to a limit; damage and excess are raised as FormatError."""
-
-    def __init__(self, inner: IO[bytes], limit_bytes: int) -> None:
-        self._inner = inner
-        self._limit_bytes = limit_bytes
-        self._left_bytes = limit_bytes
-        self._failure: FormatError | None = None  # raised again at each later read
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        if self._failure is not None:
-            raise self._failure
-        content = b""
-        try:
-            content = self._inner.read(len(buffer))
-        except _DAMAGE as error:
-            self._failure = FormatError(f"The archive is damaged from here on: {error}. Download it again.")
-        self._left_bytes -= len(content)
-        if self._left_bytes < 0:
-            self._failure = FormatError(
-                f"It unpacks to more than {self._limit_bytes} bytes. Split it, or unpack it yourself."
-            )
-        if self._failure is not None:
-            raise self._failure
-        buffer[: len(content)] = content
-        return len(content)
+    return Source(printable(name), cast(BinaryIO, reader), limits)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mnemic.formats.dates import date_within
+from mnemic.formats.limits import LIMITS, Limits
 from mnemic.formats.message import Message, Problem, digest, excerpt, make_id, whole
 from mnemic.formats.source import Sample, Source, lines_of, open_sources
 from mnemic.formats.transcript_line import DayBegins, Noise, Said, chat_day, parse_line
@@ -87,10 +88,12 @@ def is_transcript(sample: Sample) -> bool:
     return spoken >= 2 or 0 < len(first) <= 2 * spoken
 
 
-def read_transcript(path: Path) -> Iterator[Message | Problem]:
+def read_transcript(path: Path, limits: Limits = LIMITS) -> Iterator[Message | Problem]:
     """The messages of each transcript under `path`, which is read twice: first for the order of day and month."""
-    is_day_first = {one.name: _is_day_first(one) for one in open_sources(path, _MEMBERS) if isinstance(one, Source)}
-    for source in open_sources(path, _MEMBERS):
+    is_day_first = {
+        one.name: _is_day_first(one) for one in open_sources(path, _MEMBERS, limits) if isinstance(one, Source)
+    }
+    for source in open_sources(path, _MEMBERS, limits):
         if isinstance(source, Problem):
             yield source
         else:

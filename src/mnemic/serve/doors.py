@@ -112,7 +112,9 @@ class _Desk:
                 if name == "":
                     counts = {"": counts[""]} if "" in counts else {}
                 found |= {
-                    path: n for path, n in counts.items() if (path.startswith(prefix) and path > after) or path == prefix
+                    path: n
+                    for path, n in counts.items()
+                    if (path.startswith(prefix) and path > after) or path == prefix
                 }
                 if len(found) > limit:
                     break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mnemic.serve.problems import problem
 from mnemic.serve.settings import LOOPBACK
 
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@/?#\s]+)(?::[0-9]{1,5})?")
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -22,7 +24,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, is_loopback: bool, allow_hosts: tuple[str, ...] = ()) -> None:
         self._app = app
         self._is_choosy = is_loopback or bool(allow_hosts)
-        self._known = {name.lower() for name in (*LOOPBACK, "[::1]", *allow_hosts)}
+        self._known = {_bracketed(name.lower()) for name in (*LOOPBACK, *allow_hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = None
@@ -51,6 +53,12 @@ def _is_own(origin: str, host: str) -> bool:
         return False
 
 
+def _bracketed(name: str) -> str:
+    """An address of IPv6 as a Host header has it."""
+    return f"[{name}]" if ":" in name and not name.startswith("[") else name
+
+
 def _name(host: str) -> str:
-    """The name in a Host header, without the port."""
-    return host if host.endswith("]") else host.rsplit(":", 1)[0]
+    """The name in a Host header, without the port; "" for what is none."""
+    found = _HOST.fullmatch(host)
+    return found[1] if found else ""

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from mnemic.errors import StoreError
 from mnemic.integrations.handle import Handle
 from mnemic.memory.ask import resolve
 from mnemic.model import join_scope
 from mnemic.serve.access import Principal
+from mnemic.serve.problems import told
 from mnemic.systems.registry import DEFAULT, system_class
 
 if TYPE_CHECKING:
@@ -70,9 +72,12 @@ class LeasedMemory:
             place = resolve(self.scope_path, **ids)
             self._who.must(NEEDS[name], place.scope)
             leased = self._server.tenants.lease(place.scope, handle_on=self.scope_path, create=name in _MAKES)
-            with self._server.timed(_OPERATIONS.get(name, name), place.scope), leased as memory:
-                handle = memory if self.system_id == DEFAULT else memory.system(self.system_id)
-                done = getattr(handle, name)(*given, **named)
+            try:
+                with self._server.timed(_OPERATIONS.get(name, name), place.scope), leased as memory:
+                    handle = memory if self.system_id == DEFAULT else memory.system(self.system_id)
+                    done = getattr(handle, name)(*given, **named)
+            except StoreError as error:
+                raise type(error)(told(error)) from error  # names of files are for the log alone
             if NEEDS[name] == "write":
                 self._server.jobs.touch(place.scope)
             elif NEEDS[name] == "forget" and not named.get("dry_run"):

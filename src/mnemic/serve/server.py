@@ -7,6 +7,7 @@ operation, and leases the tenant. A door that reached a memory otherwise would b
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -32,7 +33,11 @@ from mnemic.serve.settings import Settings
 from mnemic.serve.tenants import Tenants, tenant_of
 from mnemic.telemetry import Operation, span
 
-RECALLS = ("search", "context", "why_not")  # as many at once as there are cores: more would only take turns with the GIL
+RECALLS = (
+    "search",
+    "context",
+    "why_not",
+)  # as many at once as there are cores: more would only take turns with the GIL
 SPANS: dict[str, Operation] = {
     "add": "create_memory",
     "import": "create_memory",
@@ -71,7 +76,7 @@ class Server:
         self.uploads = settings.data / "uploads"
         self.uploads.mkdir(exist_ok=True)
         for left in self.uploads.iterdir():  # of imports that a crash cut short
-            left.unlink()
+            shutil.rmtree(left)
         self.control = Control(settings.data / FILE, clock)
         self.keys = Keys(self.control)
         self.embedder = open_embedder(settings.embedder)

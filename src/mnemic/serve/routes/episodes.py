@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from mnemic.memory.ask import resolve
 from mnemic.memory.intake import drafts_from
 from mnemic.serve import shapes
 from mnemic.serve.routes.answer import (
@@ -28,9 +29,10 @@ from mnemic.serve.server import Ids
 from mnemic.wire import added_json, episode_json, version_json
 
 router = APIRouter(prefix="/v1", tags=["episodes"])
+_OF_THE_OLD = ("metadata", "parts", "actor", "session", "echo_of")  # what a correction keeps of what it corrects
 IdempotencyKey = Annotated[
     str | None,
-    Header(max_length=200, description="makes a retry harmless: ids of what is written follow from it"),
+    Header(min_length=1, max_length=200, description="makes a retry harmless: ids of what is written follow from it"),
 ]
 
 
@@ -100,9 +102,16 @@ def update(
     idempotency_key: IdempotencyKey = None,
     if_match: Annotated[str | None, Header(description="the ETag of the episode as you read it")] = None,
 ) -> Response:
-    """Correct an episode: a new one supersedes it. 409 when somebody else has corrected it since."""
+    """Correct an episode: a new one supersedes it. 409 when somebody else has corrected it since.
+
+    A key that may not read must send the text anew, and is told nothing of what stood there.
+    """
     server, ids = server_of(request), ids_of(body)
+    who = server.principal(request)
     with server.memory(request, "write", ids, "update") as memory:
+        scope = resolve(ids.scope, **ids.arguments).scope
+        if body.text is None or if_match is not None:  # the answer would tell what stands there
+            who.must("read", scope)
         if if_match is not None:
             changed = unless_changed(request, episode_json(memory.get(id, **without_run(ids))))
             if changed is not None:
@@ -112,7 +121,10 @@ def update(
             id, body.text, metadata=body.metadata, occurred_at=body.occurred_at, new_id=fresh, **ids.arguments
         )
     server.jobs.touch(episode.scope)
-    return answer(episode_json(episode))
+    values = episode_json(episode)
+    if not who.may("read", episode.scope):
+        values = {name: value for name, value in values.items() if name not in _OF_THE_OLD}
+    return answer(values)
 
 
 @router.delete("/episodes/{id:path}", responses=may_answer(shapes.Receipt, 200, 404))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
+from anyio import CancelScope
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from mnemic.errors import NotFound, ParameterError, StoreFull, StoreReadOnly
 from mnemic.formats.registry import FORMATS
@@ -85,17 +89,31 @@ def export(request: Request, scope: InPath = "", include_children: bool = True) 
     memory = stack.enter_context(server_of(request).memory(request, "read", Ids(scope), "export"))
 
     def lines() -> Iterator[str]:
-        with stack:
-            batch: list[str] = []
-            for line in memory.export_lines(include_children=include_children):
-                batch.append(line)
-                if len(batch) >= 100:
-                    yield "".join(batch)
-                    batch = []
-            yield "".join(batch)
+        batch: list[str] = []
+        for line in memory.export_lines(include_children=include_children):
+            batch.append(line)
+            if len(batch) >= 100:
+                yield "".join(batch)
+                batch = []
+        yield "".join(batch)
 
-    headers = {"Content-Disposition": 'attachment; filename="mnemic.jsonl"'}
-    return StreamingResponse(lines(), media_type="application/x-ndjson", headers=headers)
+    return _Lines(lines(), stack)
+
+
+class _Lines(StreamingResponse):
+    """Lines as they are made; what they are read from is given back at the end, however that comes."""
+
+    def __init__(self, lines: Iterator[str], leased: ExitStack) -> None:
+        headers = {"Content-Disposition": 'attachment; filename="mnemic.jsonl"'}
+        super().__init__(lines, media_type="application/x-ndjson", headers=headers)
+        self._leased = leased
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await run_in_threadpool(self._leased.close)
 
 
 @router.post(
@@ -116,19 +134,25 @@ async def import_(
         raise ParameterError(f"There is no format {format[:40]!r}. There are: {', '.join(FORMATS)}.")
     who = await run_in_threadpool(server.principal, request)
     who.must("write", scope)  # before anything is taken in
-    path = server.uploads / secrets.token_hex(16)
+    folder = server.uploads / secrets.token_hex(16)
+    folder.mkdir()
     try:
-        await _keep(request.stream(), path)
+        path = await _keep(request.stream(), folder)
         return await run_in_threadpool(_read, server, request, scope, path, format)
     finally:
-        path.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _keep(stream: AsyncIterator[bytes], path: Path) -> None:
+async def _keep(stream: AsyncIterator[bytes], folder: Path) -> Path:
+    """The body as a file, named by what it holds: some formats make ids from a file's name, and the same file must give the
+    same ones, another file others."""
+    path, digest = folder / "upload", hashlib.blake2b(digest_size=16)
     try:
         with path.open("xb") as out:
             async for piece in stream:
+                digest.update(piece)
                 await run_in_threadpool(out.write, piece)
+        return path.rename(folder / digest.hexdigest())
     except OSError as error:
         full = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
         kind = StoreFull if error.errno in full else StoreReadOnly
