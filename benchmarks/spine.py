@@ -1,6 +1,6 @@
 """How fast the spine is: adding, searching, opening; and how much memory it takes. Each figure beside a floor or peer.
 
-    python benchmarks/spine.py [--quick] [--only add,batch,search,scopes,open,memory,start] [--peer-python PATH]
+    python benchmarks/spine.py [--quick] [--only start,add,batch,search,filters,scopes,open,memory] [--peer-python PATH]
 
 Embedding is left out: texts come with vectors (mixes of real ones when MiniLM is there, of random ones where not), so that
 what is measured is everything else. Medians of several runs; ratios to a floor measured in the same run, since machines and
@@ -53,7 +53,7 @@ class ReadyVectors:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the sizes: to see that it runs")
-    parser.add_argument("--only", default="start,add,batch,search,scopes,open,memory")
+    parser.add_argument("--only", default="start,add,batch,search,filters,scopes,open,memory")
     parser.add_argument(
         "--peer-python", type=Path, help="an interpreter that has langgraph-checkpoint-sqlite and sqlite-vec"
     )
@@ -69,6 +69,7 @@ def main() -> None:
         "add": single_adds,
         "batch": lambda world, folder, scale: batched_adds(world, folder, scale, options.peer_python),
         "search": searches,
+        "filters": filtered_searches,
         "scopes": many_scopes,
         "open": opening,
         "memory": memory_taken,
@@ -236,6 +237,75 @@ def searches(world: World, folder: Path, scale: int) -> None:
                 f"p95 {1e3 * p95:.2f} ms; exact float32 scan alone {1e3 * floor:.2f} ms; "
                 f"recall@10 of exact {recall_of_exact(index, world, n):.3f}",
             )
+
+
+def filtered_searches(world: World, folder: Path, scale: int) -> None:
+    """Searches with filters beside the same searches without; and beside reading every episode, which is what a filter needs
+    that no column helps."""
+    for size in (1_000, 10_000, 100_000):
+        n = size // scale
+        with world.open(folder / f"filters{n}.db") as memory:
+            scope = memory.scope("acme/user:alice")
+            for begin in range(0, n, 5000):
+                scope.add([marked(message, begin + at, n) for at, message in enumerate(batch_of(world, begin, n))])
+            for query in world.queries[:20]:
+                scope.search(query)
+            before = scope.index_bytes
+            for name, filters in filters_over(n).items():
+                first = timed(lambda query, filters=filters: scope.search(query, filters=filters), world.queries[:1])[0]
+                pairs = [
+                    (
+                        timed(lambda query: scope.search(query), [query])[0],
+                        timed(lambda query, filters=filters: scope.search(query, filters=filters), [query])[0],
+                    )
+                    for query in world.queries[:100]  # taken in turn, so that both meet the same noise
+                ]
+                plain, filtered = (statistics.median(times) for times in zip(*pairs, strict=True))
+                line(
+                    f"search with {name}, {n:,} episodes, p50",
+                    f"{1e3 * filtered:.2f} ms",
+                    "<= 1.5x without",
+                    f"{filtered / plain:.2f}x of {1e3 * plain:.2f} ms; the first {1e3 * first:.0f} ms",
+                )
+            scope.search(world.queries[0])
+            floor = statistics.median(timed(lambda _: scope.list(limit=n), range(3)))
+            line(
+                f"memory of the fields, {n:,} episodes",
+                f"{(scope.index_bytes - before) / 2**20:.1f} MiB",
+                "<= the vectors",
+                f"index without them {before / 2**20:.0f} MiB; reading every episode takes {1e3 * floor:.0f} ms",
+            )
+
+
+def batch_of(world: World, begin: int, n: int) -> list[dict[str, str]]:
+    return world.messages(begin, min(n, begin + 5000))
+
+
+def marked(message: dict[str, str], number: int, n: int) -> dict[str, object]:
+    """The message with an id and metadata: an agent of seven, a ticket and a score of its own."""
+    metadata = {
+        "agent_id": f"agent{number % 7}",
+        "ticket": f"ticket-{number * 7919 % n:08d}",
+        "score": number * 31 % n / 3,
+    }
+    return {**message, "id": f"id-{number}", "metadata": metadata}
+
+
+def filters_over(n: int) -> dict[str, dict[str, object]]:
+    """What users filter by."""
+    return {
+        "agent_id": {"agent_id": "agent3"},
+        "one of many values": {"ticket": f"ticket-{n // 2:08d}"},
+        "NOT session": {"NOT": [{"session": "s3"}]},
+        "200 ids left out": {"id": {"nin": [f"id-{number}" for number in range(n - 200, n)]}},
+        "a range of numbers": {"score": {"gte": n / 30, "lt": n / 5}},
+        "AND and OR": {
+            "AND": [
+                {"topic": {"ne": "x"}},
+                {"OR": [{"score": {"gt": n / 4}}, {"role": "assistant"}, {"session": "s3"}]},
+            ]
+        },
+    }
 
 
 def exact_scan(world: World, n: int) -> float:

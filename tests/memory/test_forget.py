@@ -215,3 +215,10 @@ def test_a_correction_that_comes_while_its_memory_is_forgotten_goes_with_it(
     monkeypatch.setattr(memory._shared.store, "remove", after_a_correction)
     assert memory.forget("v1").ids == ("v1", newer[0])
     assert memory.list() == []
+
+
+def test_delete_all_of_an_agent_on_a_users_handle_takes_that_agents_part(memory: Memory) -> None:
+    memory.add("a", user_id="alice", agent_id="tutor")
+    memory.add("b", user_id="alice", agent_id="cook")
+    assert memory.scope("user:alice").delete_all(agent_id="tutor").episodes == 1
+    assert memory.scopes() == {"user:alice": 1}

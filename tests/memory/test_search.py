@@ -56,6 +56,38 @@ def test_ids_choose_the_same_as_keywords_and_inside_filters(
     assert {one["memory"] for one in alices.get_all(filters=ids)["results"]} == expected
 
 
+@pytest.mark.parametrize("path", ["user:alice", "crm/user:alice"])
+def test_on_a_users_own_handle_agent_id_is_a_field_as_with_user_id(memory: Memory, path: str) -> None:
+    above = memory.scope("crm") if path.startswith("crm") else memory
+    above.add("green tea", user_id="alice", agent_id="tutor")
+    above.add("black tea", user_id="alice", agent_id="cook")
+    alice = memory.scope(path)
+    alice.add("mint tea", agent_id="tutor")
+    assert memory.scopes() == {path: 3}
+    for given in (
+        {"agent_id": "tutor"},
+        {"filters": {"agent_id": "tutor"}},
+        {"filters": {"AND": [{"agent_id": {"eq": "tutor"}}]}},
+        {"agent_id": "tutor", "filters": {"agent_id": "tutor"}},
+    ):
+        assert set(found(alice.search("tea", **given))) == {"green tea", "mint tea"}
+        assert {one.text for one in alice.list(**given)} == {"green tea", "mint tea"}
+    assert set(found(alice.search("tea", filters={"agent_id": {"in": ["cook"]}}))) == {"black tea"}
+    assert alice.forget(agent_id="tutor").episodes == 2
+    assert [one.text for one in alice.list()] == ["black tea"]
+
+
+def test_below_a_users_handle_and_elsewhere_agent_id_is_a_scope(memory: Memory) -> None:
+    memory.scope("user:alice").add("a", app_id="crm", agent_id="tutor")
+    memory.scope("user:alice/notes").add("b", agent_id="tutor")
+    memory.scope("superuser:alice").add("c", agent_id="tutor")
+    assert list(memory.scopes()) == [
+        "superuser:alice/agent:tutor",
+        "user:alice/app:crm/agent:tutor",
+        "user:alice/notes/agent:tutor",
+    ]
+
+
 def test_ids_and_filters_that_contradict_each_other_are_refused(alices: Memory) -> None:
     with pytest.raises(InvalidFilter, match="Give it once"):
         alices.search("tea", user_id="alice", filters={"user_id": "bob"})

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mnemic import Memory
 from mnemic.errors import StoreBusy
 from mnemic.proxy.block import FRAME_TOKENS, TAG, framed, neutral, with_block
+from mnemic.proxy.chat import recall
 from mnemic.text.tokens import count_tokens
 
 from .conftest import Running, Start, assistant
@@ -85,6 +86,16 @@ def test_what_the_conversation_holds_is_not_recalled_into_it(proxy: Running, llm
     assert "is called Bruno" not in block
     proxy.ask("What is my dog called?")  # another conversation
     assert "is called Bruno" in str(shown(proxy))
+
+
+def test_a_long_conversation_does_not_crowd_out_what_others_held(memory: Memory) -> None:
+    memory.add("Bruno, my dog, is afraid of thunder.", session="march")
+    own = [memory.add(f"My dog Bruno ate {n} bones today.", session="now").id for n in range(150)]
+    asked = [{"role": "user", "content": "What does my dog Bruno eat?"}]
+    found = recall(memory, asked, frozenset(own), budget_tokens=1000, min_confidence=0.0)
+    assert found.count == 1
+    assert "thunder" in found.block
+    assert recall(memory, asked, frozenset(), budget_tokens=1000, min_confidence=0.0).count > 10
 
 
 def test_an_answer_that_repeats_what_was_recalled_is_an_echo(proxy: Running, llm: ScriptedLLM, memory: Memory) -> None:

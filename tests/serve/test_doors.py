@@ -485,3 +485,37 @@ def test_callers_have_a_bucket_each(serve):
     for trick in ({"X-Forwarded-For": "1.2.3.4"}, {"X-API-Key": "mnk_x_y"}):
         assert client.get("/v1/me", headers=one | trick).status_code == 429
     assert client.get("/v1/me", headers=other).status_code == 200
+
+
+# -- mem0's own routes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scope", [None, "acme/alice", "acme", "beta", "acme/bob/../alice", "acme/bobby"])
+@pytest.mark.parametrize("user", ["alice", "../alice", "../../beta", "x/../../alice", "secret", "*"])
+def test_the_routes_of_mem0_lead_to_no_other_scope(guarded, scope, user):
+    client, bobs = guarded
+    before = everywhere(client)
+    headers = bobs | ({} if scope is None else {"X-Mnemic-Scope": scope})
+    ids = {"user_id": user, "agent_id": "alice"}
+    for method, path, given in (
+        ("GET", "/memories", {"params": ids}),
+        ("GET", "/memories", {}),
+        ("GET", "/memories/secret", {}),
+        ("GET", "/memories/secret/history", {}),
+        ("PUT", "/memories/secret", {"json": {"text": "y"}}),
+        ("DELETE", "/memories/secret", {}),
+        ("DELETE", "/memories", {"params": ids}),
+        ("DELETE", "/memories", {}),
+        ("POST", "/memories", {"json": {"messages": "planted", **ids}}),
+        ("POST", "/search", {"json": {"query": "door code", "filters": {"OR": [{"user_id": user}]}}}),
+        ("POST", "/search", {"json": {"query": "door code", "filters": {"AND": [ids, {"app_id": "alice"}]}}}),
+        ("POST", "/search", {"json": {"query": "door code", **ids}}),
+    ):
+        answer = client.request(method, path, headers=headers, **given)
+        assert answer.status_code in ((200, 201, 404, 422) if scope is None else (403, 422)), (
+            method,
+            path,
+            answer.text,
+        )
+        assert HIDDEN not in answer.text
+    assert everywhere(client) == before

@@ -1,6 +1,7 @@
 """What every store promises about the log; `test_contract_records.py` has what it promises systems."""
 
 import inspect
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -427,6 +428,32 @@ def test_index_rows_hold_each_episode_of_the_scopes_in_log_order(store: Store) -
     assert (rows.vectors.dtype, rows.has_vector.tolist()) == (np.float16, [True, False, False])
     assert store.index_rows(a, after=1, limit=1).seqs.tolist() == [3]
     assert store.index_rows(a, after=3).seqs.tolist() == store.index_rows(()).seqs.tolist() == []
+
+
+def test_metadata_is_given_as_json_of_those_that_have_any_in_log_order(store: Store) -> None:
+    store.append([entry("one", metadata={"n": 1, "big": 10**400, "é": [None, True]}), entry("none")])
+    store.append([entry("far", scope="b", metadata={"n": 3}), entry("four", metadata={"n": 4})])
+    a, b = store.scope_ids("a"), store.scope_ids("b")
+    assert [(seq, json.loads(text)) for seq, text in store.metadata(a + b)] == [
+        (1, {"n": 1, "big": 10**400, "é": [None, True]}),
+        (3, {"n": 3}),
+        (4, {"n": 4}),
+    ]
+    assert [seq for seq, _ in store.metadata(a)] == [1, 4]
+    assert [seq for seq, _ in store.metadata(a, after=1)] == [4]
+    assert [seq for seq, _ in store.metadata(a + b, after=1, limit=1)] == [3]
+    assert store.metadata(()) == store.metadata(a, after=4) == []
+
+
+def test_positions_are_given_for_ids_of_the_scopes(store: Store) -> None:
+    store.append([entry(id, id=id, scope=scope) for scope in ("a", "b", "c") for id in "xyz"])
+    a, b = store.scope_ids("a"), store.scope_ids("b")
+    assert store.seqs_of(a, ["z", "gone", "x", "z"]) == [1, 3]
+    assert store.seqs_of(a + b, ["y"]) == [2, 5]
+    assert store.seqs_of(a, []) == store.seqs_of((), ["x"]) == []
+    many = [f"id {n}" for n in range(1_200)]
+    store.append([entry(id, id=id) for id in many])
+    assert store.seqs_of(a, many) == list(range(10, 1_210))
 
 
 def test_index_rows_name_a_correction_in_the_page_in_which_the_new_one_stands(store: Store) -> None:

@@ -43,6 +43,8 @@ class IndexLibrary:
             with self._lock:
                 if key in self._indexes:
                     self._indexes.move_to_end(key)
+                if index.fields.has_grown and self._indexes.get(key) is index:
+                    self._count(key, index)
             return index
         with turn:  # one thread reads, the others find it done
             with self._lock:
@@ -54,6 +56,11 @@ class IndexLibrary:
             index.seen = change
             self._keep(key, index)
         return index
+
+    def holds(self, scope_ids: Sequence[int]) -> bool:
+        """Whether the index of these scopes together is in memory, so that it is quickly up to date."""
+        with self._lock:
+            return tuple(scope_ids) in self._indexes
 
     def drop(self, scope_ids: Sequence[int]) -> None:
         """Leave no trace of these scopes in memory or in files; they are read from the store again when needed."""
@@ -134,8 +141,13 @@ class IndexLibrary:
         with self._lock:
             self._indexes[key] = index
             self._indexes.move_to_end(key)
-            self._sizes[key] = index.nbytes
-            while sum(self._sizes.values()) > self._budget_bytes and len(self._indexes) > 1:
-                put_away, _ = self._indexes.popitem(last=False)
-                del self._sizes[put_away]
-                self._building.pop(put_away, None)
+            self._count(key, index)
+
+    def _count(self, key: tuple[int, ...], index: ScopeIndex) -> None:
+        """Note what the newest index takes, and put others away where that is too much; with the lock held."""
+        index.fields.has_grown = False
+        self._sizes[key] = index.nbytes
+        while sum(self._sizes.values()) > self._budget_bytes and len(self._indexes) > 1:
+            put_away, _ = self._indexes.popitem(last=False)
+            del self._sizes[put_away]
+            self._building.pop(put_away, None)

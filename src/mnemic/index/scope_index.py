@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnemic.index.columns import Column
+from mnemic.index.fields import Fields
 from mnemic.index.lexical import LexicalIndex
 from mnemic.index.vectors import VectorIndex
 from mnemic.model import Episode
 from mnemic.store.contract import Change, IndexRows
 
 Mask = NDArray[np.bool_]
+_EPISODE_BYTES = 1500  # of one that was read, about
 _NUMBERS = {
     "seqs": np.int64,
     "scopes": np.int64,
@@ -51,7 +53,8 @@ class ScopeIndex:
         self._speakers: dict[str, set[int]] = {}  # a word of an actor's name -> actor numbers
         self._last_of: dict[tuple[int, int], int] = {}  # (scope, session) -> its last row
         self._session_numbers: NDArray[np.int64] | None = None
-        self.lately: dict[int, Episode] = {}  # episodes that were read lately, by seq; shared by clones, not by `without`
+        self.lately: dict[int, Episode] = {}  # read lately, by seq; shared by clones, not by `without`
+        self.fields = Fields()  # metadata that filters asked for; shared likewise
         self._is_plain = True  # no echoes and nothing superseded: everything is visible
 
     def __len__(self) -> int:
@@ -60,7 +63,9 @@ class ScopeIndex:
     @property
     def nbytes(self) -> int:
         """Bytes held, about."""
-        return self.vectors.nbytes + self.lexical.nbytes + sum(column.nbytes for column in self._columns.values())
+        columns = sum(column.nbytes for column in self._columns.values())
+        read = _EPISODE_BYTES * len(self.lately)
+        return self.vectors.nbytes + self.lexical.nbytes + columns + self.fields.nbytes + read
 
     def clone(self) -> ScopeIndex:
         """The same index, to be extended while others go on reading this one."""

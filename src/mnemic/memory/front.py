@@ -32,7 +32,7 @@ from mnemic.filters import compile_filter
 from mnemic.memory import forget as forgetting
 from mnemic.memory import made, transfer
 from mnemic.memory.ask import ask, resolve
-from mnemic.memory.choose import is_storable, selector
+from mnemic.memory.choose import is_storable, listed, selector
 from mnemic.memory.forget import Receipt
 from mnemic.memory.intake import Draft, Message, Time, checked_id, checked_json, checked_text, drafts_from
 from mnemic.memory.reindex import reindex
@@ -417,18 +417,15 @@ class Memory:
                 raise ParameterError(f"{name}={number!r}: give a whole number of at least {least}.")
         place = resolve(self._scope, user_id, agent_id, run_id, app_id, filters)
         session = session or place.session
-        keep = selector(None, session, since, until, place.filters)
-        page_size = 1000 if since or until or place.filters else min(limit, 1000)
-        found: Episodes = []
-        while len(found) < limit:
-            page = self._shared.store.scan(
-                place.scope, after=after, limit=page_size, newest_first=newest_first, session=session
-            )
-            if not page:
-                break
-            found += [episode for episode in page if keep(episode)]
-            after = page[-1].seq
-        return found[:limit]
+        return listed(
+            self._shared,
+            place.scope,
+            selector(None, session, since, until, place.filters),
+            session=session,
+            after=after,
+            limit=limit,
+            newest_first=newest_first,
+        )
 
     def get_all(self, *, limit: int = 100, filters: Mapping[str, Any] | None = None, **ids: Any) -> dict[str, Any]:
         """What is remembered now, newest first, in the shape that users of other memory libraries know.
@@ -593,7 +590,7 @@ class Memory:
                 f"{said}. Nothing was forgotten. To forget a whole scope, say forget(everything=True)."
             )
         is_part = any(name in ids for name in ("run_id", "session", "filters", "since", "until"))
-        if is_part or ("user_id" in ids and "agent_id" in ids):
+        if is_part or resolve(self._scope, *(ids.get(name) for name in _ID_NAMES)).filters:
             return self.forget(**ids)  # part of a scope
         return self.forget(everything=True, **ids)
 

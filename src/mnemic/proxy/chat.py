@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ def line_up_with_log(handle: Handle, messages: Sequence[Any], session: str | Non
 
 
 def recall(
-    handle: Handle, messages: Sequence[Any], shown: Container[str], *, budget_tokens: int, min_confidence: float
+    handle: Handle, messages: Sequence[Any], shown: Collection[str], *, budget_tokens: int, min_confidence: float
 ) -> Recalled:
     """What is remembered of what the user said last, framed for the model.
 
@@ -52,10 +52,8 @@ def recall(
         return Recalled(reason="no-question")
     cue, budget = text[:LONGEST_CUE], max(budget_tokens - FRAME_TOKENS, 1)
     with span("search_memory", handle.scope_path, query=cue) as traced:
-        context = handle.context(cue, budget_tokens=budget)
-        held = [hit.id for hit in context.recall.hits if hit.id in shown]
-        if held:  # a filter reads the whole scope, so only where there is something to leave out
-            context = handle.context(cue, budget_tokens=budget, filters={"id": {"nin": held}})
+        others = {"id": {"nin": sorted(shown)}} if shown else None
+        context = handle.context(cue, budget_tokens=budget, filters=others)
         traced.note(hits=len(context.citations), confidence=context.recall.confidence)
     if not context:
         return Recalled(reason="nothing-stored")

@@ -277,6 +277,14 @@ class Store(Protocol):
         """What an index needs of the episodes after a position, as one consistent snapshot."""
         ...
 
+    def metadata(self, scope_ids: Sequence[int], *, after: int = 0, limit: int | None = None) -> list[tuple[int, str]]:
+        """(seq, metadata as JSON) of the episodes after a position that have any, in log order: what filters read."""
+        ...
+
+    def seqs_of(self, scope_ids: Sequence[int], ids: Sequence[str]) -> list[int]:
+        """The positions of the episodes of those ids in the scopes, in log order; an id that is not there has none."""
+        ...
+
     def removed_seqs(self, scope_ids: Sequence[int], *, after: int = 0) -> tuple[int, list[int]]:
         """(newest removal number, seqs removed since removal number `after`)."""
         ...

@@ -359,6 +359,27 @@ class SqliteStore:
             known = connection.execute("SELECT value FROM meta WHERE key = 'dim'").fetchone()
         return _index_rows(rows, superseded, int(known[0]) if known else None)
 
+    def metadata(self, scope_ids: Sequence[int], *, after: int = 0, limit: int | None = None) -> list[tuple[int, str]]:
+        """(seq, metadata as JSON) of the episodes after a position that have any, in log order."""
+        with self._database.reading() as connection:
+            return connection.execute(
+                "SELECT seq, metadata FROM episodes "
+                f"WHERE scope_id IN ({_marks(scope_ids)}) AND seq > ? AND metadata IS NOT NULL ORDER BY seq LIMIT ?",
+                (*scope_ids, after, -1 if limit is None else limit),
+            ).fetchall()
+
+    def seqs_of(self, scope_ids: Sequence[int], ids: Sequence[str]) -> list[int]:
+        """The positions of the episodes of those ids in the scopes, in log order."""
+        found: list[int] = []
+        with self._database.reading() as connection:
+            for chunk in _chunks(list(dict.fromkeys(ids))):
+                rows = connection.execute(
+                    f"SELECT seq FROM episodes WHERE scope_id IN ({_marks(scope_ids)}) AND id IN ({_marks(chunk)})",
+                    (*scope_ids, *chunk),
+                )
+                found += [row[0] for row in rows]
+        return sorted(found)
+
     def removed_seqs(self, scope_ids: Sequence[int], *, after: int = 0) -> tuple[int, list[int]]:
         """(newest removal number, seqs removed since removal number `after`)."""
         with self._database.reading() as connection:

@@ -16,7 +16,7 @@ from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.store.contract import Store, iterate
 from mnemic.text.speakers import in_first_person
 
-LATELY = 2048  # episodes of an index that are kept at hand
+LATELY = 8192  # episodes of an index that are kept at hand
 HIDDEN_ROLES = ("system", "developer")  # instructions to a model are kept in the log and are nobody's memories
 
 

@@ -17,7 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from mnemic.errors import NotFound, ParameterError, StoreFull, StoreReadOnly
+from mnemic.errors import FormatError, NotFound, ParameterError, StoreFull, StoreReadOnly
 from mnemic.formats.registry import FORMATS
 from mnemic.serve import shapes
 from mnemic.serve.jobs import Job
@@ -161,13 +161,20 @@ async def _keep(stream: AsyncIterator[bytes], folder: Path) -> Path:
 
 def _read(server: Server, request: Request, scope: str, path: Path, format: str | None) -> Response:
     with server.memory(request, "write", Ids(scope), "import", create=lambda: None) as memory:
-        done = memory.import_(path, format)
+        try:
+            done = memory.import_(path, format)
+        except FormatError as error:
+            raise FormatError(_without(path, str(error))) from error
     server.jobs.touch(scope)
     values = done.to_dict()
     for one in values["problems"]:
-        one["location"] = one["location"].replace(str(path), "upload").replace(path.name, "upload")
-        one["reason"] = one["reason"].replace(str(path), "upload").replace(path.name, "upload")
+        one["location"], one["reason"] = _without(path, one["location"]), _without(path, one["reason"])
     return answer(values)
+
+
+def _without(path: Path, said: str) -> str:
+    """The text without where an upload was kept."""
+    return said.replace(str(path), "upload").replace(path.name, "upload")
 
 
 def _job(request: Request, id: str, verb: str) -> Job:
