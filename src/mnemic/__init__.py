@@ -1,5 +1,6 @@
 """Mnemic: a durable, explainable, measurable memory for AI agents and models."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mnemic._version import __version__
@@ -9,10 +10,13 @@ from mnemic.model import Cue, Episode, Hit, Link, Reason, Recall, Record, Sessio
 
 if TYPE_CHECKING:
     from mnemic.async_memory import AsyncMemory
+    from mnemic.client import AsyncClient, Client
 
 __all__ = [
     "Added",
+    "AsyncClient",
     "AsyncMemory",
+    "Client",
     "Context",
     "Cue",
     "Episode",
@@ -31,9 +35,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "AsyncMemory":  # only those who use it pay for importing asyncio
-        from mnemic.async_memory import AsyncMemory
+# only those who use them pay for importing asyncio, or what a server needs
+_WHERE = {"AsyncClient": "mnemic.client", "AsyncMemory": "mnemic.async_memory", "Client": "mnemic.client"}
 
-        return AsyncMemory
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'mnemic' has no attribute {name!r}")

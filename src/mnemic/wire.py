@@ -257,8 +257,22 @@ def imported_from(values: Mapping[str, Any]) -> Imported:
     return Imported(values["added"], values["skipped"], problems, dict(values["scopes"]))
 
 
+def why_not_json(found: WhyNot) -> Json:
+    """Why something was not found, its numbers as they are."""
+    return {
+        **found.to_dict(),
+        "similarity": found.similarity,
+        "score": found.score,
+        "last_score": found.last_score,
+        "episode": None if found.episode is None else episode_json(found.episode),
+        "lacks": [
+            {"signal": one.signal, "value": one.value, "last": one.last, "deficit": one.deficit} for one in found.lacks
+        ],
+    }
+
+
 def why_not_from(values: Mapping[str, Any]) -> WhyNot:
-    """The inverse of `WhyNot.to_dict`."""
+    """The inverse of `why_not_json`."""
     episode = values.get("episode")
     return WhyNot(
         query=values["query"],

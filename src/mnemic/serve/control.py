@@ -65,7 +65,13 @@ CREATE UNIQUE INDEX jobs_one_waiting ON jobs (scope, kind) WHERE state = 'waitin
 CREATE INDEX jobs_by_state ON jobs (state, next_try_at)
 """
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("keys and tenants", _KEYS_AND_TENANTS), ("jobs", _JOBS))
+_RESULTS = "ALTER TABLE jobs ADD COLUMN result TEXT"
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("keys and tenants", _KEYS_AND_TENANTS),
+    ("jobs", _JOBS),
+    ("results of jobs", _RESULTS),
+)
 NEWEST = len(MIGRATIONS)
 
 

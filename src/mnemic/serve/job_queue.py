@@ -6,6 +6,7 @@ only under that name is it finished: a worker whose job was cancelled meanwhile 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from mnemic.serve.control import Control
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
-KINDS = ("consolidate",)
+ALONE = "consolidate_alone"  # without the scopes below
+KINDS = ("consolidate", ALONE)
+Reports = dict[str, dict[str, int | str]]  # what each system did
 AUTOMATIC = "auto"  # who asked, where nobody did
 _MAX_ERROR = 2000
 
@@ -41,6 +44,7 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     next_try_at: datetime | None
+    result: Reports | None = None  # what each system did at the last attempt, once it is over
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
@@ -56,6 +60,7 @@ class Job:
             "attempts": self.attempts,
             "error": self.error,
             **{name: None if moment is None else moment.isoformat() for name, moment in times.items()},
+            "result": self.result,
         }
 
 
@@ -178,7 +183,7 @@ class JobQueue:
 
         def forget(connection: sqlite3.Connection) -> None:
             connection.execute(f"DELETE FROM jobs WHERE {where} AND finished_at IS NOT NULL", values)  # noqa: S608
-            connection.execute(f"UPDATE jobs SET error = NULL WHERE {where}", values)  # noqa: S608
+            connection.execute(f"UPDATE jobs SET error = NULL, result = NULL WHERE {where}", values)  # noqa: S608
 
         self._control.write(forget)
 
@@ -196,7 +201,7 @@ class JobQueue:
                 if is_free(scope):
                     connection.execute(
                         "UPDATE jobs SET state = 'running', owner = ?, attempts = attempts + 1, started_at = ?, "
-                        "progress = 0, note = '', next_try_at = NULL WHERE id = ?",
+                        "progress = 0, note = '', next_try_at = NULL, result = NULL WHERE id = ?",
                         (owner, now, id),
                     )
                     return _read(connection, id)
@@ -212,6 +217,11 @@ class JobQueue:
         """How far a running job is."""
         update = "UPDATE jobs SET progress = ?, note = ? WHERE id = ? AND owner = ?"
         self._control.write(lambda connection: connection.execute(update, (progress, note, id, owner)))
+
+    def report(self, id: str, owner: str, result: Reports) -> None:
+        """What each system did at this attempt."""
+        update = "UPDATE jobs SET result = ? WHERE id = ? AND owner = ?"
+        self._control.write(lambda connection: connection.execute(update, (json.dumps(result), id, owner)))
 
     def done(self, id: str, owner: str, note: str) -> None:
         """A running job has succeeded."""
@@ -327,6 +337,7 @@ def _job(row: sqlite3.Row) -> Job:
         started_at=_time(row["started_at"]),
         finished_at=_time(row["finished_at"]),
         next_try_at=_time(row["next_try_at"]),
+        result=None if row["result"] is None else json.loads(row["result"]),
     )
 
 

@@ -26,7 +26,7 @@ from mnemic.errors import StoreError
 from mnemic.memory import Memory
 from mnemic.model import is_within, new_id
 from mnemic.serve.control import Control
-from mnemic.serve.job_queue import AUTOMATIC, Job, JobList, JobQueue
+from mnemic.serve.job_queue import ALONE, AUTOMATIC, Job, JobList, JobQueue, Reports
 
 __all__ = ["Job", "Jobs", "Leases", "Pace"]
 Errors = list[str]  # a name for what Jobs.list would hide from type checkers inside the class
@@ -220,8 +220,9 @@ class Jobs:
 
     def _consolidate(self, job: Job, memory: Memory) -> Errors:
         """Do a job, or as much of it as there is time for; what went wrong."""
-        paths = list(memory.scopes())
-        observed, errors, said_at = 0, [], float("-inf")
+        paths = [memory.scope_path] if job.kind == ALONE else list(memory.scopes())
+        reports: Reports = {system: {"observed": 0} for system in memory.attached()}
+        errors, said_at = [], float("-inf")
         for done, path in enumerate(paths):
             if self._leaving.is_set():
                 self._queue.put_back(job.id, self._owner)
@@ -233,10 +234,14 @@ class Jobs:
                 said_at = time.monotonic()
             below = path[len(memory.scope_path) :].removeprefix("/")
             for system, report in memory.scope(below).consolidate(include_children=False).items():
-                observed += int(report["observed"])
+                done_so_far = reports.setdefault(system, {"observed": 0})
+                done_so_far["observed"] = int(done_so_far["observed"]) + int(report["observed"])
                 if "error" in report:
+                    done_so_far["error"] = report["error"]
                     errors.append(f"{system} in {report['error']}")
+        self._queue.report(job.id, self._owner, reports)
         if not errors:
+            observed = sum(int(report["observed"]) for report in reports.values())
             self._queue.done(job.id, self._owner, f"{observed:,} episodes observed in {len(paths):,} scopes")
         return errors
 

@@ -71,6 +71,7 @@ class UpdateIn(Place):
     text: Text | None = None
     metadata: dict[str, Any] | None = None
     occurred_at: When | None = None
+    new_id: Name | None = Field(None, description="of the correction: makes a retry harmless")
 
 
 class SearchIn(Place):
@@ -123,10 +124,11 @@ class AttachIn(In):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
-class ScopeIn(In):
-    """A scope."""
+class ConsolidateIn(In):
+    """What to consolidate."""
 
     scope: Name = ""
+    include_children: bool = Field(True, description="the scopes below, too")
 
 
 class Out(BaseModel):
@@ -308,7 +310,7 @@ class WhyNot(Out):
     system: str
     found_by: str
     similarity: float
-    episode: dict[str, Any] | None
+    episode: Episode | None
     is_recalled: bool
     rank: int | None
     score: float | None
@@ -473,6 +475,9 @@ class Job(Out):
     started_at: str | None
     finished_at: str | None
     next_try_at: str | None
+    result: dict[str, dict[str, int | str]] | None = Field(
+        None, description="what each system did: episodes observed, and the error that stopped it"
+    )
 
 
 class JobPage(Out):

@@ -116,7 +116,9 @@ def update(
             changed = unless_changed(request, episode_json(memory.get(id, **without_run(ids))))
             if changed is not None:
                 return changed
-        fresh = None if idempotency_key is None else derived_id(idempotency_key, ids, 0)
+        fresh = body.new_id
+        if fresh is None and idempotency_key is not None:
+            fresh = derived_id(idempotency_key, ids, 0)
         episode = memory.update(
             id, body.text, metadata=body.metadata, occurred_at=body.occurred_at, new_id=fresh, **ids.arguments
         )

@@ -31,7 +31,7 @@ class _In(BaseModel):
     run_id: Name | None = None
 
 
-class AddIn(_In):
+class Mem0Add(_In):
     """What to remember, in mem0's shape."""
 
     messages: Text | dict[str, Any] | list[dict[str, Any]]
@@ -41,7 +41,7 @@ class AddIn(_In):
     expiration_date: str | None = None
 
 
-class SearchIn(_In):
+class Mem0Search(_In):
     """A search, in mem0's shape."""
 
     query: Text
@@ -51,7 +51,7 @@ class SearchIn(_In):
     threshold: float | None = Field(None, ge=0.0, le=1.0)
 
 
-class UpdateIn(BaseModel):
+class Mem0Update(BaseModel):
     """A correction, in mem0's shape."""
 
     model_config = ConfigDict(extra="ignore")
@@ -60,13 +60,13 @@ class UpdateIn(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-class Results(BaseModel):
+class Mem0Results(BaseModel):
     """Memories, in mem0's shape."""
 
     results: list[dict[str, Any]]
 
 
-class Said(BaseModel):
+class Mem0Said(BaseModel):
     """That something was done."""
 
     message: str
@@ -91,8 +91,8 @@ def _problems(model: Any, *also: int) -> Responses:
     return may_answer(model, 200, *also)
 
 
-@router.post("/memories", responses=_problems(Results, 409))
-def add(request: Request, body: AddIn) -> Response:
+@router.post("/memories", responses=_problems(Mem0Results, 409))
+def add(request: Request, body: Mem0Add) -> Response:
     """Keep messages verbatim, for a user, agent or run."""
     given = body.model_dump(exclude_none=True)
     messages = given.pop("messages")
@@ -105,7 +105,7 @@ def add(request: Request, body: AddIn) -> Response:
     return answer(_with_memory(request, "write", "add", lambda memory: memory.add(messages, **given), check))
 
 
-@router.get("/memories", responses=_problems(Results))
+@router.get("/memories", responses=_problems(Mem0Results))
 def get_all(
     request: Request,
     user_id: Id = None,
@@ -118,7 +118,7 @@ def get_all(
     return answer(_with_memory(request, "read", "list", lambda memory: memory.get_all(filters=ids, top_k=limit)))
 
 
-@router.delete("/memories", responses=_problems(Said))
+@router.delete("/memories", responses=_problems(Mem0Said))
 def delete_all(request: Request, user_id: Id = None, agent_id: Id = None, run_id: Id = None) -> Response:
     """Forget everything of a user, agent or run."""
     ids = _given(user_id, agent_id, run_id)
@@ -131,8 +131,8 @@ def get(request: Request, memory_id: str) -> Response:
     return answer(_with_memory(request, "read", "get", lambda memory: memory.get(memory_id)))
 
 
-@router.put("/memories/{memory_id}", responses=_problems(Said, 404, 409))
-def update(request: Request, memory_id: str, body: UpdateIn) -> Response:
+@router.put("/memories/{memory_id}", responses=_problems(Mem0Said, 404, 409))
+def update(request: Request, memory_id: str, body: Mem0Update) -> Response:
     """Correct a memory; its id stays, and its past too."""
     text = body.text if body.text is not None else body.data
     return answer(
@@ -140,7 +140,7 @@ def update(request: Request, memory_id: str, body: UpdateIn) -> Response:
     )
 
 
-@router.delete("/memories/{memory_id}", responses=_problems(Said, 404))
+@router.delete("/memories/{memory_id}", responses=_problems(Mem0Said, 404))
 def delete(request: Request, memory_id: str) -> Response:
     """Forget a memory, with every version of it."""
     return answer(_with_memory(request, "forget", "forget", lambda memory: memory.delete(memory_id)))
@@ -154,8 +154,8 @@ def history(request: Request, memory_id: str) -> Response:
     return answer(_with_memory(request, "read", "history", lambda memory: memory.history(memory_id)))
 
 
-@router.post("/search", responses=_problems(Results))
-def search(request: Request, body: SearchIn) -> Response:
+@router.post("/search", responses=_problems(Mem0Results))
+def search(request: Request, body: Mem0Search) -> Response:
     """Memories that answer a query."""
     given = body.model_dump(exclude_none=True)
     query = given.pop("query")

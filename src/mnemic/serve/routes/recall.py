@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from mnemic.memory import Memory
 from mnemic.serve import shapes
 from mnemic.serve.routes.answer import answer, ids_of, may_answer, server_of
-from mnemic.wire import context_json, recall_json
+from mnemic.wire import context_json, recall_json, why_not_json
 
 router = APIRouter(prefix="/v1", tags=["recall"])
 _OWN = {"scope", "system", "query", "text_or_id", "user_id", "agent_id", "run_id", "app_id"}
@@ -42,7 +42,7 @@ def why_not(request: Request, body: shapes.WhyNotIn) -> Response:
     ids = ids_of(body)
     with server_of(request).memory(request, "read", ids, "why_not", filters=body.filters) as memory:
         found = asked(memory, body).why_not(body.query, body.text_or_id, **arguments(body), **ids.arguments)
-        return answer(found.to_dict())
+        return answer(why_not_json(found))
 
 
 def asked(memory: Memory, body: shapes.SearchIn) -> Memory:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import secrets
 import shutil
+import unicodedata
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from mnemic.errors import FormatError, NotFound, ParameterError, StoreFull, StoreReadOnly
+from mnemic.errors import FormatError, NotFound, StoreFull, StoreReadOnly
 from mnemic.formats.registry import FORMATS
 from mnemic.serve import shapes
 from mnemic.serve.jobs import Job
@@ -30,12 +31,13 @@ State = Annotated[str | None, Query(pattern="^(waiting|running|done|failed|cance
 
 
 @router.post("/consolidate", status_code=202, responses=may_answer(shapes.Job, 202))
-def consolidate(request: Request, body: shapes.ScopeIn) -> Response:
+def consolidate(request: Request, body: shapes.ConsolidateIn) -> Response:
     """Queue a scope: attached systems observe what they have not seen and do their offline work. Answers with the job."""
     server = server_of(request)
     who = server.principal(request)
     who.must("write", body.scope)
-    job = server.jobs.submit(body.scope, by=who.key_id)
+    kind = "consolidate" if body.include_children else "consolidate_alone"
+    job = server.jobs.submit(body.scope, kind, by=who.key_id)
     return answer(job.to_dict(), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
@@ -127,54 +129,70 @@ async def import_(
     request: Request,
     scope: InPath = "",
     format: Annotated[str | None, Query(max_length=40, description="told from the content when it is left out")] = None,
+    name: Annotated[
+        str, Query(max_length=200, description="of the file: some formats are told by it, and make their ids from it")
+    ] = "",
 ) -> Response:
     """Read a past from the request's body, a file of any known format, into a scope. Importing it again changes nothing."""
     server = server_of(request)
     if format is not None and format not in FORMATS:
-        raise ParameterError(f"There is no format {format[:40]!r}. There are: {', '.join(FORMATS)}.")
+        raise FormatError(f"{format[:40]!r} is no format. Name one of these: {', '.join(FORMATS)}.")
     who = await run_in_threadpool(server.principal, request)
     who.must("write", scope)  # before anything is taken in
     folder = server.uploads / secrets.token_hex(16)
     folder.mkdir()
     try:
-        path = await _keep(request.stream(), folder)
-        return await run_in_threadpool(_read, server, request, scope, path, format)
+        path = await _keep(request.stream(), folder, plain_name(name))
+        shown = path.name if name else "upload"
+        return await run_in_threadpool(_read, server, request, scope, path, format, shown)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _keep(stream: AsyncIterator[bytes], folder: Path) -> Path:
-    """The body as a file, named by what it holds: some formats make ids from a file's name, and the same file must give the
-    same ones, another file others."""
+def plain_name(name: str) -> str:
+    """The last part of a path, fit to name a file anywhere; "" where nothing is left.
+
+    >>> plain_name("../../etc/notes.md"), plain_name("a:b.md"), plain_name("..")
+    ('notes.md', 'a_b.md', '')
+    """
+    last = name.replace("\\", "/").rpartition("/")[2]
+    kept = "".join("_" if unicodedata.category(one)[0] == "C" or one in '<>:"|?*' else one for one in last).strip(" .")
+    return kept.encode("utf-8", "replace")[-120:].decode("utf-8", "ignore")
+
+
+async def _keep(stream: AsyncIterator[bytes], folder: Path, name: str) -> Path:
+    """The body as a file of that name; without one, named by what it holds: some formats make ids from a file's name, and
+    the same file must give the same ones, another file others."""
     path, digest = folder / "upload", hashlib.blake2b(digest_size=16)
     try:
         with path.open("xb") as out:
             async for piece in stream:
                 digest.update(piece)
                 await run_in_threadpool(out.write, piece)
-        return path.rename(folder / digest.hexdigest())
+        return path.rename(folder / (name or digest.hexdigest()))
     except OSError as error:
         full = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
         kind = StoreFull if error.errno in full else StoreReadOnly
         raise kind(f"{path} cannot be written ({error.strerror}). Nothing was imported.") from error
 
 
-def _read(server: Server, request: Request, scope: str, path: Path, format: str | None) -> Response:
+def _read(server: Server, request: Request, scope: str, path: Path, format: str | None, shown: str) -> Response:
     with server.memory(request, "write", Ids(scope), "import", create=lambda: None) as memory:
         try:
             done = memory.import_(path, format)
         except FormatError as error:
-            raise FormatError(_without(path, str(error))) from error
+            raise FormatError(_without(path, str(error), shown)) from error
     server.jobs.touch(scope)
     values = done.to_dict()
     for one in values["problems"]:
-        one["location"], one["reason"] = _without(path, one["location"]), _without(path, one["reason"])
+        one["location"] = _without(path, one["location"], shown)
+        one["reason"] = _without(path, one["reason"], shown)
     return answer(values)
 
 
-def _without(path: Path, said: str) -> str:
+def _without(path: Path, said: str, shown: str) -> str:
     """The text without where an upload was kept."""
-    return said.replace(str(path), "upload").replace(path.name, "upload")
+    return said.replace(str(path), shown).replace(path.name, shown)
 
 
 def _job(request: Request, id: str, verb: str) -> Job:
