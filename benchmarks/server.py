@@ -4,8 +4,9 @@ search   /v1/search on one scope of 10,000 episodes: the library called directly
 write    /v1/episodes, single episodes, durable: one client, eight clients
 tenants  many tenants touched at random: time, open files, memory
 
-The scope of `search` has vectors of MiniLM's size and the server embeds each query once, before the clock runs; elsewhere
-vectors are made by hashing. The server runs as a process of its own, clients in another. Eight clients are eight connections that each send the next request when the last was answered.
+The scope of `search` has vectors of MiniLM's size, and the server embeds each query once, before the clock runs; elsewhere
+vectors are made by hashing. The server runs as a process of its own, clients in another. Eight clients are eight
+connections that each send the next request when the last was answered.
 """
 
 from __future__ import annotations
@@ -36,19 +37,35 @@ PORT = 8765
 WORDS = (
     "garden tram harbour letter violin window market winter doctor recipe bicycle museum teacher island coffee ticket "
     "river mountain camera concert library painting journey birthday kitchen hospital football airport village science"
-).split()
+).split()  # noqa: SIM905
 
 
 def episode(n: int, rng: random.Random) -> dict[str, Any]:
     """A message of some fifteen words."""
     words = " ".join(rng.choices(WORDS, k=12))
-    return {"role": "user", "name": rng.choice(["Ana", "Ben"]), "content": f"Note {n}: {words}", "session": f"s{n // 40}"}
+    return {
+        "role": "user",
+        "name": rng.choice(["Ana", "Ben"]),
+        "content": f"Note {n}: {words}",
+        "session": f"s{n // 40}",
+    }
 
 
 @contextmanager
 def server(data: Path, embedder: str = "hashing", *options: str) -> Iterator[int]:
     """A server process on the folder; its process id."""
-    command = [sys.executable, "-m", "mnemic", "serve", "--data", str(data), "--port", str(PORT), "--embedder", embedder]
+    command = [
+        sys.executable,
+        "-m",
+        "mnemic",
+        "serve",
+        "--data",
+        str(data),
+        "--port",
+        str(PORT),
+        "--embedder",
+        embedder,
+    ]
     process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
     try:
         for _ in range(200):
@@ -106,7 +123,9 @@ def report(name: str, total_s: float, times: list[float]) -> None:
     """One line: requests a second, median and 95th percentile in milliseconds."""
     ordered = sorted(times)
     p95 = ordered[int(len(ordered) * 0.95)]
-    print(f"{name:44} {len(times) / total_s:8.0f}/s   p50 {statistics.median(times) * 1e3:7.2f} ms   p95 {p95 * 1e3:7.2f} ms")
+    print(
+        f"{name:44} {len(times) / total_s:8.0f}/s   p50 {statistics.median(times) * 1e3:7.2f} ms   p95 {p95 * 1e3:7.2f} ms"
+    )
 
 
 def timed(call: Callable[[str], Any], queries: list[str]) -> tuple[float, list[float]]:
@@ -147,7 +166,8 @@ def write(work: Path, n: int) -> None:
     rng = random.Random(7)
     with server(work):
         made = [
-            ("/v1/episodes", json.dumps({"scope": "acme/alice", "messages": [episode(i, rng)]}).encode()) for i in range(n)
+            ("/v1/episodes", json.dumps({"scope": "acme/alice", "messages": [episode(i, rng)]}).encode())
+            for i in range(n)
         ]
         drive([made[:50]])
         report("/v1/episodes, 1 client", *drive([made[: n // 4]]))
@@ -159,7 +179,10 @@ def tenants(work: Path, n: int) -> None:
     rng = random.Random(7)
     with server(work) as pid:
         first = [
-            ("/v1/episodes", json.dumps({"scope": f"t{i}/u", "messages": [episode(k, rng) for k in range(20)]}).encode())
+            (
+                "/v1/episodes",
+                json.dumps({"scope": f"t{i}/u", "messages": [episode(k, rng) for k in range(20)]}).encode(),
+            )
             for i in range(n)
         ]
         report(f"{n} tenants made, 8 clients", *drive([first[k::8] for k in range(8)]))

@@ -233,6 +233,27 @@ def test_a_format_is_one_of_those_that_there_are(client, format):
     assert client.post("/v1/import", params={"scope": "a", "format": format}, content=b"x").status_code == 422
 
 
+def test_no_name_of_a_file_to_import_leads_out_of_its_folder(client, tmp_path):
+    content = b'{"role":"user","content":"x"}\n'
+    before = {one for one in tmp_path.rglob("*") if "tenants" not in one.parts}
+    for name in [
+        "../../x.jsonl",
+        "/etc/x.jsonl",
+        "..\\..\\x.jsonl",
+        "a\0b.jsonl",
+        "..",
+        ".",
+        "upload",
+        "C:x.jsonl",
+        "n" * 3000,
+        *ODD,
+    ]:
+        answer = client.post("/v1/import", params={"scope": "a", "name": name}, content=content)
+        assert answer.status_code in (200, 422), name[:60]
+        assert str(tmp_path) not in answer.text
+        assert {one for one in tmp_path.rglob("*") if "tenants" not in one.parts} == before, name[:60]
+
+
 # -- how much and how slowly ----------------------------------------------------------------------------------
 
 

@@ -41,7 +41,11 @@ def test_records_are_read_by_kind_by_id_while_current_and_page_by_page(store: St
     assert notes.records("notes", "a", ["t", "r", "none"]) == [made[0], made[2]]
     assert notes.records("notes", "a", limit=2) == made[:2]
     assert notes.records("notes", "a", after="s", limit=2) == made[2:]
-    assert (store.records.systems(), put(store, system="idle", to=1), store.records.systems()) == (["notes"], True, ["idle", "notes"])
+    assert (store.records.systems(), put(store, system="idle", to=1), store.records.systems()) == (
+        ["notes"],
+        True,
+        ["idle", "notes"],
+    )
 
 
 # -- writing ----------------------------------------------------------------------------------------------
