@@ -34,10 +34,11 @@ from mnemic.models.minilm import MINILM_ID
 from spine import ReadyVectors, World
 
 PORT = 8765
-WORDS = (
-    "garden tram harbour letter violin window market winter doctor recipe bicycle museum teacher island coffee ticket "
-    "river mountain camera concert library painting journey birthday kitchen hospital football airport village science"
-).split()  # noqa: SIM905
+WORDS = [
+    f"{first}{last}"
+    for first in ("gar", "tra", "vio", "win")
+    for last in ("den", "ms", "lin", "ter", "dow", "ling", "ket")
+]
 
 
 def episode(n: int, rng: random.Random) -> dict[str, Any]:

@@ -268,7 +268,9 @@ FILTERS: list[tuple[Any, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("filter", "expected"), FILTERS, ids=lambda value: "" if isinstance(value, set) else str(value))
+@pytest.mark.parametrize(
+    ("filter", "expected"), FILTERS, ids=lambda value: "" if isinstance(value, set) else str(value)
+)
 def test_7_filters_compare_values_by_key_and_operator(store: BaseStore, filter: Any, expected: set[str]) -> None:
     store.put(("a",), "1", {"kind": "x", "n": 1, "deep": {"at": {"least": 1}}, "list": ["p", "q"], "f": 1})
     store.put(("a",), "2", {"kind": "y", "n": 2, "deep": {"at": {"least": 2}}, "list": ["p"], "f": 2})

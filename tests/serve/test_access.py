@@ -88,8 +88,8 @@ def test_ids_and_filters_lead_to_no_other_scope(guarded, smuggled):
 
 def test_an_id_of_another_scope_is_not_there(guarded):
     client, bobs = guarded
-    for path in ("/v1/episodes/secret", "/v1/history?id=secret"):
-        assert client.get(path, params={"scope": "acme/bob", "id": "secret"}, headers=bobs).status_code == 404
+    for path, given in (("/v1/episodes/secret", {}), ("/v1/history", {"id": "secret"})):
+        assert client.get(path, params={"scope": "acme/bob", **given}, headers=bobs).status_code == 404
     assert client.delete("/v1/episodes/secret", params={"scope": "acme/bob"}, headers=bobs).status_code == 404
     forgotten = client.post("/v1/forget", json={"scope": "acme/bob", "id": "secret"}, headers=bobs)
     assert forgotten.status_code == 404
@@ -191,3 +191,10 @@ def test_an_expired_key_is_refused(client, clock: ManualClock):
     assert client.get("/v1/me", headers={"X-API-Key": secret}).status_code == 200
     clock.advance(timedelta(hours=2))
     assert client.get("/v1/me", headers={"X-API-Key": secret}).status_code == 401
+
+
+def test_a_mistyped_argument_is_refused_and_means_no_other_scope(client):
+    client.post("/v1/episodes", json={"messages": HIDDEN})
+    answer = client.get("/v1/episodes", params={"scop": "acme/alice"})
+    assert (answer.status_code, HIDDEN in answer.text) == (422, False)
+    assert "'scop'" in answer.json()["detail"]

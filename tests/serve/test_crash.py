@@ -254,7 +254,6 @@ def test_a_folder_is_served_by_one_process_at_a_time_and_by_the_next_after_a_kil
         pass
 
 
-@pytest.mark.xfail(reason="only `mnemic serve` holds the folder, not every application on it", strict=False)
 def test_an_application_on_a_folder_that_is_served_does_not_start(serve):
     first = serve()
     with pytest.raises(StoreBusy, match="Another server"):
@@ -262,7 +261,6 @@ def test_an_application_on_a_folder_that_is_served_does_not_start(serve):
     assert first.get("/v1/me").status_code == 200
 
 
-@pytest.mark.xfail(reason="`mnemic serve` runs uvicorn without a bound on the head of a request", strict=False)
 def test_the_command_bounds_the_head_of_a_request(start):
     server, sent = start().ready(), 0
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line, suppress(OSError):

@@ -402,7 +402,6 @@ def test_a_login_leads_nowhere_else(guarded, target):
     assert "set-cookie: x" not in str(entered.headers).lower()
 
 
-@pytest.mark.xfail(reason="the queue tells of others' jobs", strict=False)
 def test_the_queue_tells_nothing_of_the_jobs_of_others(guarded):
     client, _ = guarded
     alices = client.post("/v1/consolidate", json={"scope": "acme/alice"}, headers=key(client, "acme/alice")).json()[

@@ -224,7 +224,7 @@ def test_any_file_to_import_is_answered_within_bounds_and_leaves_nothing_behind(
     assert {one.name for one in (tmp_path / "data").iterdir()} <= {
         "uploads",
         "tenants",
-        *(f"server.{kind}" for kind in ("db", "db-wal", "db-shm")),
+        *(f"server.{kind}" for kind in ("db", "db-wal", "db-shm", "lock", "lock-journal")),
     }
 
 

@@ -41,7 +41,7 @@ class Folder:
     @contextmanager
     def lease(self, scope: str) -> Iterator[Memory]:
         if self.is_out_of_reach:
-            raise StoreBusy("Somebody holds it.")
+            raise StoreBusy("The memory was busy for too long. Nothing was written; try again.")
         tenant = scope.partition("/")[0] or "root"
         with self._lock:
             if tenant not in self._memories:
@@ -174,14 +174,18 @@ def test_a_job_that_fails_keeps_its_error_and_is_tried_again_later_each_time(job
     waits = []
     for attempt in (1, 2):
         failed = jobs.run_next()
-        assert (failed.state, failed.attempts, failed.error) == ("waiting", attempt, "StoreBusy: Somebody holds it.")
+        assert (failed.state, failed.attempts, failed.error) == (
+            "waiting",
+            attempt,
+            "StoreBusy: The memory was busy for too long. Nothing was written; try again.",
+        )
         waits.append((failed.next_try_at - clock.now()).total_seconds())
         assert jobs.run_next() is None
         clock.set(failed.next_try_at)
     assert 5.0 <= waits[0] < 10.0 <= waits[1] < 20.0
     given_up = jobs.run_next()
     assert (given_up.state, given_up.attempts) == ("failed", 3)
-    assert given_up.error == "StoreBusy: Somebody holds it."
+    assert given_up.error == "StoreBusy: The memory was busy for too long. Nothing was written; try again."
     clock.advance(timedelta(days=1))
     assert jobs.run_next() is None
     tenants.is_out_of_reach = False

@@ -221,3 +221,40 @@ def test_health_is_told_without_a_key_and_metrics_name_no_memory(client, add):
     metrics = client.get("/metrics").text
     assert 'mnemic_operation_duration_seconds_count{operation="add",success="true"} 1' in metrics
     assert "acme" not in metrics
+
+
+def test_what_a_form_brings_is_refused_and_says_how_to_send_it(client):
+    answer = client.post("/v1/import", params=ALICE, files={"file": ("x.jsonl", b'{"role": "user", "content": "x"}')})
+    assert (answer.status_code, "--data-binary" in answer.json()["remedy"]) == (415, True)
+    assert "empty" in client.post("/v1/import", params=ALICE, content=b"").json()["detail"]
+    assert list(client.app.state.server.tenants.folder.glob("*.db")) == []
+
+
+def test_json_without_its_header_and_typos_are_told_as_what_they_are(client):
+    said = client.post("/v1/search", content=b'{"query": "x"}').json()
+    assert "Content-Type: application/json" in said["remedy"]
+    assert client.post("/v1/search", json={"quary": "x"}).json()["detail"].startswith("body.quary")
+    broken = client.post("/v1/search", content=b'{"query": }', headers={"Content-Type": "application/json"}).json()
+    assert "character 10" in broken["detail"]
+
+
+def test_the_root_and_all_below_it_is_refused_where_there_are_tenants(client, add):
+    add("note")
+    for method, path, given in (
+        ("GET", "/v1/export", {}),
+        ("POST", "/v1/forget", {"json": {"everything": True, "include_children": True}}),
+        ("POST", "/v1/search", {"json": {"query": "note", "include_children": True}}),
+        ("GET", "/v1/records", {"params": {"include_children": True}}),
+    ):
+        answer = client.request(method, path, **given)
+        assert (answer.status_code, "Name a tenant" in answer.text) == (422, True), path
+    assert client.get("/v1/export", params={"include_children": False}).status_code == 200
+
+
+def test_who_asks_for_the_head_alone_gets_it(client):
+    answer = client.head("/healthz")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert [client.get("/nope").json()["code"], client.put("/healthz").json()["code"]] == [
+        "NoSuchPath",
+        "MethodNotAllowed",
+    ]

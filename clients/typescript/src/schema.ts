@@ -1996,6 +1996,8 @@ export interface operations {
         parameters: {
             query?: {
                 prefix?: string;
+                /** @description another name for prefix */
+                scope?: string;
                 /** @description tenants looked into for one page */
                 limit?: number;
                 /** @description next_cursor of the page before */

@@ -6,7 +6,8 @@ differ, both stay in the metadata as they came. So does every other field, but f
 a search; mem0's own metadata goes before them.
 
 history.db knows no ids of users. Each ADD and UPDATE there is an episode, the later superseding the earlier; memories
-that were deleted stay deleted. Ids: the memory's, with the event's in history.db.
+that were deleted stay deleted. Ids: the memory's, for its later versions with the event's, so that whoever kept the id of
+a memory finds it, and its history, under that.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _memory(entry: Entry) -> Iterator[Message | Problem]:
     yield whole(
         Message(
             text=text,
-            id=own_id("mem0", value.get("id"), owner.scope or "", text),
+            id=_id(text_of(value.get("id"))) or make_id("mem0", digest(owner.scope or "", text)),
             location=entry.location,
             role=text_of(value.get("role")) or "user",
             actor=text_of(value.get("actor_id")) or None,
@@ -130,6 +131,11 @@ def _history(path: Path, limits: Limits) -> Iterator[Message | Problem]:
     yield from passed_over(path.name, left_out)
 
 
+def _id(given: str) -> str:
+    """A memory's id as mem0 has it, where it can be one here; "" for none."""
+    return given if not given or _IS_ID(given) else make_id("mem0", given)
+
+
 def _event(row: Row, latest: dict[str, str]) -> Iterator[Message | Problem]:
     value = row.value
     text, memory_id = text_of(value["new_memory"]), text_of(value["memory_id"])
@@ -139,8 +145,9 @@ def _event(row: Row, latest: dict[str, str]) -> Iterator[Message | Problem]:
     times, problems = times_of(value, _TIMES, row.location)
     yield from problems
     known_at = times["updated_at"] or times["created_at"]
-    id = make_id("mem0", memory_id, text_of(value["id"]) or content_digest([text, value.get("updated_at")]))
     supersedes = latest.get(memory_id)
+    event_id = text_of(value["id"]) or content_digest([text, value.get("updated_at")])
+    id = _id(memory_id) if supersedes is None else make_id("mem0", memory_id, event_id)
     kept = whole(
         Message(
             text=text,

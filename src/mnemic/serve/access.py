@@ -37,6 +37,17 @@ class Principal:
 ANYONE = Principal("", "anyone on this machine", ("",), VERBS)  # on the loopback, while no key was made
 
 
+def scope_in(headers: Mapping[str, str]) -> str | None:
+    """The scope in the header `X-Mnemic-Scope`; bytes that are UTF-8 are read as that."""
+    value = headers.get("x-mnemic-scope")
+    if value is None:
+        return None
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
 def secret_in(headers: Mapping[str, str]) -> str | None:
     """The key in a request's headers: `Authorization: Bearer`, `Authorization: Token` or `X-API-Key`."""
     kind, _, value = headers.get("authorization", "").partition(" ")

@@ -14,12 +14,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mnemic.errors import DependencyMissing, Forbidden
 from mnemic.memory import Memory
 from mnemic.model import check_scope
-from mnemic.serve.access import Principal
+from mnemic.serve.access import Principal, scope_in
 from mnemic.serve.inspector.pages import router
 from mnemic.serve.jobs import Job
 from mnemic.serve.leased import leased
 from mnemic.serve.problems import from_error
 from mnemic.serve.routes.made import readable_scopes
+from mnemic.serve.routes.upkeep import job_of
 from mnemic.serve.server import Ids, Server
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class _Mcp:
 
         server: Server = self._app.state.server
         who = server.principal(request)
-        asked = request.headers.get("x-mnemic-scope") or request.query_params.get("scope")
+        asked = scope_in(request.headers) or request.query_params.get("scope")
         if asked is None:
             asked = who.scopes[0] if len(who.scopes) == 1 else ""
         scope = check_scope(asked)
@@ -137,13 +138,16 @@ class _Desk:
 
     def retry_job(self, request: Request, id: str) -> None:
         """Let a failed or cancelled job wait again."""
-        self._server.principal(request).must("write", self._server.jobs.get(id).scope)
+        self._reach_job(request, id)
         self._server.jobs.retry(id)
 
     def cancel_job(self, request: Request, id: str) -> None:
         """Take a job out of the queue."""
-        self._server.principal(request).must("write", self._server.jobs.get(id).scope)
+        self._reach_job(request, id)
         self._server.jobs.cancel(id)
+
+    def _reach_job(self, request: Request, id: str) -> None:
+        job_of(request, id, "write")  # the same words for a job of others as for none
 
     def login(self, secret: str) -> str | None:
         """A new session for the key; None for one that is not known."""

@@ -38,6 +38,8 @@ class Guard:
             elif scope.get("method") not in SAFE and not all(_is_own(origin, host) for origin in origins):
                 says = "A page of another origin sent this. Only pages of this server may write."
                 refused = problem(403, "ForeignOrigin", says)
+        if scope.get("method") == "HEAD":  # answered as GET; the server itself leaves the body out
+            scope = {**scope, "method": "GET"}
         await (refused or self._app)(scope, receive, send)
 
 

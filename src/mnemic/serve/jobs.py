@@ -22,11 +22,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from mnemic.clock import Clock
-from mnemic.errors import StoreError
+from mnemic.errors import MnemicError, StoreError
 from mnemic.memory import Memory
 from mnemic.model import is_within, new_id
 from mnemic.serve.control import Control
 from mnemic.serve.job_queue import ALONE, AUTOMATIC, Job, JobList, JobQueue, Reports
+from mnemic.serve.problems import told
 
 __all__ = ["Job", "Jobs", "Leases", "Pace"]
 Errors = list[str]  # a name for what Jobs.list would hide from type checkers inside the class
@@ -211,7 +212,7 @@ class Jobs:
             with self._tenants.lease(job.scope) as memory:
                 errors = self._consolidate(job, memory)
         except Exception as error:  # whatever it is, it is kept with the job, which is tried again
-            errors = [f"{type(error).__name__}: {error}"]
+            errors = [f"{type(error).__name__}: {told(error) if isinstance(error, MnemicError) else error}"]
         if errors:
             _LOG.warning("job %s failed, attempt %d of %d", job.id, job.attempts, self._pace.attempts)
             is_last = job.attempts >= self._pace.attempts

@@ -37,6 +37,7 @@ TITLES = {
     409: "Conflict",
     412: "It changed meanwhile",
     413: "Too large",
+    415: "Not in this form",
     421: "Wrong host",
     422: "Bad input",
     429: "Too many requests",
@@ -54,6 +55,7 @@ _OF_STORES: tuple[tuple[type[errors.StoreError], str], ...] = (
         "when its operator has made room.",
     ),
     (errors.StoreBusy, "The memory was busy for too long. Nothing was written; try again."),
+    (errors.StoreReadOnly, "This memory is read-only here. Nothing was written; its operator can change that."),
     (errors.StoreClosed, "The server is going down. Try again when it is back."),
 )
 _OF_A_STORE = "The server cannot use the file of this memory. Nothing was acknowledged; its log tells the operator why."
@@ -117,16 +119,24 @@ async def on_error(_: Request, error: Exception) -> Response:
     return from_error(error)
 
 
-async def on_validation(_: Request, error: Exception) -> Response:
+async def on_validation(request: Request, error: Exception) -> Response:
     """Handler of input that is not of the documented shape. What was sent is not repeated."""
     assert isinstance(error, RequestValidationError)
-    wrong = [
-        {"where": ".".join(map(str, one["loc"]))[:_LONGEST], "says": one["msg"][:_LONGEST]}
-        for one in error.errors()[:20]
-    ]
+    found = sorted(
+        error.errors(), key=lambda one: one["type"] != "extra_forbidden"
+    )  # a typo explains what else is missing
+    wrong = [{"where": _where(one)[:_LONGEST], "says": one["msg"][:_LONGEST]} for one in found[:20]]
     first = wrong[0] if wrong else {"where": "the request", "says": "it cannot be read"}
-    detail = f"{first['where']}: {first['says']}. See /openapi.json for what is expected."
-    return problem(422, "ParameterError", detail, errors=wrong)
+    remedy = "See /openapi.json for what is expected."
+    if "json" not in request.headers.get("content-type", "") and first["where"] == "body":
+        remedy = "Send it as JSON, with the header `Content-Type: application/json`."
+    return problem(422, "ParameterError", f"{first['where']}: {first['says']}. {remedy}", errors=wrong)
+
+
+def _where(error: dict[str, Any]) -> str:
+    """The field that is meant; in a body that is no JSON, the character."""
+    loc = [str(one) for one in error["loc"]]
+    return f"{loc[0]}, character {loc[1]}" if error["type"] == "json_invalid" and len(loc) == 2 else ".".join(loc)
 
 
 async def on_http(_: Request, error: Exception) -> Response:
@@ -138,7 +148,8 @@ async def on_http(_: Request, error: Exception) -> Response:
         404: "There is no such path. See /openapi.json for those there are.",
         405: "This path has other methods. See /openapi.json.",
     }.get(error.status_code, f"{error.detail}. See /openapi.json.")
-    return problem(error.status_code, "BadRequest", detail, dict(error.headers or {}))
+    code = {404: "NoSuchPath", 405: "MethodNotAllowed"}.get(error.status_code, "BadRequest")
+    return problem(error.status_code, code, detail, dict(error.headers or {}))
 
 
 async def on_fault(_: Request, __: Exception) -> Response:

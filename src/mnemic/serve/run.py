@@ -48,6 +48,7 @@ def serve(settings: Settings, *, log_format: Format = "text", verbose: bool = Fa
         import uvicorn
 
         from mnemic.serve.app import create_app
+        from mnemic.serve.limits import http_protocol
     except ImportError as error:
         raise DependencyMissing(
             f'The server needs the package {error.name}, which is not installed. Run `pip install "mnemic[server]"`.'
@@ -59,13 +60,14 @@ def serve(settings: Settings, *, log_format: Format = "text", verbose: bool = Fa
         with bound(settings.host, settings.port) as listening:
             configure(log_format, verbose=verbose)
             raise_file_limit()
-            door = Door(create_app(settings))
+            door = Door(create_app(settings, holds_folder=True))
             config = uvicorn.Config(
                 door,
                 log_config=None,
                 access_log=False,
                 lifespan="on",
                 ws="none",
+                http=http_protocol(),
                 server_header=False,
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=GRACE_S,
@@ -115,7 +117,7 @@ def check_tls(certificate: Path | None, key: Path | None) -> None:
 def only_one(data: Path) -> Iterator[None]:
     """Hold the folder for this process. Raises StoreBusy where another serves it."""
     # a lock of SQLite's on a file of its own: it works on every system, and ends with the process, however that ends
-    lock = sqlite3.connect(data / LOCK, timeout=0.2, isolation_level=None)
+    lock = sqlite3.connect(data / LOCK, timeout=0.2, isolation_level=None, check_same_thread=False)
     try:
         try:
             lock.execute("BEGIN EXCLUSIVE")

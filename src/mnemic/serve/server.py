@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from mnemic.serve.keys import Keys
 from mnemic.serve.limits import Rates
 from mnemic.serve.logins import Logins
 from mnemic.serve.prometheus import Registry, operation_durations, timed
+from mnemic.serve.run import only_one
 from mnemic.serve.settings import Settings
 from mnemic.serve.tenants import Tenants, tenant_of
 from mnemic.telemetry import Operation, span
@@ -68,9 +69,12 @@ class Ids:
 class Server:
     """One data folder, served."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, holds_folder: bool = False) -> None:
         settings.data.mkdir(parents=True, exist_ok=True)
         settings.data.chmod(0o700)
+        self._folder = ExitStack()
+        if not holds_folder:
+            self._folder.enter_context(only_one(settings.data))
         self.settings = settings
         self.clock = clock
         self.uploads = settings.data / "uploads"
@@ -96,9 +100,18 @@ class Server:
         """Who asks; counted once for each request. Raises Unauthenticated and TooManyRequests."""
         known: Principal | None = getattr(request.state, "who", None)
         if known is None:
-            known = request.state.who = self._principal(request)
+            known = self._principal(request)
             self.rates.take(known.key_id or (request.client.host if request.client else ""))
+            request.state.who = known
         return known
+
+    def knows(self, request: HTTPConnection) -> bool:
+        """Whether somebody known asks. Not counted."""
+        try:
+            self._principal(request)
+        except Unauthenticated:
+            return False
+        return True
 
     def principal_of(self, secret: str) -> Principal | None:
         """Whose key this is; None for one that is unknown, expired or revoked."""
@@ -145,6 +158,7 @@ class Server:
         self.jobs.stop()
         self.tenants.close()
         self.control.close()
+        self._folder.close()
 
     def _principal(self, request: HTTPConnection) -> Principal:
         secret = secret_in(request.headers)

@@ -74,7 +74,7 @@ class Tenants:
         self._clock = clock
         self._embedder = embedder
         self._table: OrderedDict[str, _Tenant] = OrderedDict()  # least recently used first
-        self._lock = threading.Lock()  # of the table and the counts, never held while a file is opened or closed
+        self._lock = threading.RLock()  # of the table and the counts, never held while a file is opened or closed
         self._is_closed = False
         self._wanted = threading.Event()
         self._janitor = threading.Thread(target=self._look_after, name="mnemic-tenants", daemon=True)

@@ -486,7 +486,13 @@ class SqliteStore:
                 connection.execute("PRAGMA page_count").fetchone()[0]
                 * connection.execute("PRAGMA page_size").fetchone()[0]
             )
-        return answers | {"bytes": self.path.stat().st_size if self.path else pages}
+        return answers | {"bytes": self._file_bytes() if self.path else pages}
+
+    def _file_bytes(self) -> int:
+        """Bytes of the file and of what its write-ahead log still holds."""
+        assert self.path is not None
+        log = self.path.with_name(self.path.name + "-wal")
+        return self.path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
     def raw_blocks(self) -> Iterator[bytes]:
         """All bytes of the file, in pieces, read without disturbing SQLite's locks; nothing for a store in memory."""

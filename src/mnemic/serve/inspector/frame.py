@@ -27,7 +27,7 @@ from mnemic.errors import Forbidden, MnemicError, ParameterError, TooLarge
 from mnemic.model import check_scope
 from mnemic.serve.inspector import words
 from mnemic.serve.inspector.desk import Desk, Principal
-from mnemic.serve.problems import STATUS, TITLES
+from mnemic.serve.problems import STATUS, TITLES, told
 
 PREFIX = "/inspector"
 HEADERS = {
@@ -164,7 +164,7 @@ class Frame:
             principal = self.desk.principal(request)
         except MnemicError:
             principal = None
-        says, _, remedy = str(error).partition(". ")
+        says, _, remedy = told(error).partition(". ")
         return self.page(
             request,
             "sorry.html",

@@ -17,7 +17,7 @@ from mnemic.serve.problems import as_json, problem
 from mnemic.serve.server import Ids, Server
 
 Responses = dict[int | str, dict[str, Any]]
-_PROBLEM = {"model": shapes.Problem, "content": {"application/problem+json": {}}}
+PROBLEM = {"model": shapes.Problem, "content": {"application/problem+json": {}}}
 _ALWAYS = {
     400: "a body that cannot be read",
     401: "no key, or one that is not known",
@@ -29,6 +29,38 @@ _ALWAYS = {
     503: "the store cannot do it now; try again",
     507: "the disk is full; what was acknowledged is safe",
 }
+
+
+def only_known_arguments(request: Request) -> None:
+    """Refuse a query argument that the route does not know: a mistyped `scope` must not mean another one."""
+    if not request.query_params:
+        return
+    known = getattr(request.app.state, "arguments", None)
+    if known is None:
+        known = request.app.state.arguments = _arguments(request.app.openapi())
+    names = known.get((request.scope["route"].path_format, request.method.lower()), frozenset())
+    unknown = sorted(set(request.query_params) - names)
+    if unknown:
+        has = ", ".join(sorted(names)) or "none"
+        raise ParameterError(f"There is no argument {unknown[0][:60]!r} in the query of this path. It has: {has}.")
+
+
+def _arguments(document: Mapping[str, Any]) -> dict[tuple[str, str], frozenset[str]]:
+    """The query arguments of every path and method that the document tells of."""
+    return {
+        (path, method): frozenset(one["name"] for one in told.get("parameters", ()) if one["in"] == "query")
+        for path, methods in document["paths"].items()
+        for method, told in methods.items()
+    }
+
+
+def in_one_tenant(request: Request, ids: Ids, include_children: bool) -> None:
+    """Refuse what means the root and all below it: below it stand the tenants, each in a file of its own."""
+    if include_children and not ids.scope and not ids.arguments and any(server_of(request).tenants.names(limit=2)):
+        raise ParameterError(
+            "The root scope of a server is a tenant of its own, and nothing here reaches into the others. Name a tenant: "
+            "GET /v1/scopes lists them."
+        )
 
 
 def server_of(request: Request) -> Server:
@@ -65,8 +97,8 @@ def may_answer(model: Any = None, status: int = 200, *also: int, etag: bool = Fa
     given: Responses = {} if model is None else {status: {"model": model}}
     if etag:
         given[304] = {"description": "unchanged since the ETag that was sent"}
-    given |= {code: {**_PROBLEM, "description": text} for code, text in _ALWAYS.items()}
-    return given | {code: {**_PROBLEM, "description": texts[code]} for code in also}
+    given |= {code: {**PROBLEM, "description": text} for code, text in _ALWAYS.items()}
+    return given | {code: {**PROBLEM, "description": texts[code]} for code in also}
 
 
 def answer(values: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

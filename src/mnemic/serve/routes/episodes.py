@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from mnemic.memory.ask import resolve
 from mnemic.memory.intake import drafts_from
@@ -20,7 +20,9 @@ from mnemic.serve.routes.answer import (
     cursor_of,
     filters_in,
     ids_of,
+    in_one_tenant,
     may_answer,
+    only_known_arguments,
     place_in,
     server_of,
     unless_changed,
@@ -28,7 +30,7 @@ from mnemic.serve.routes.answer import (
 from mnemic.serve.server import Ids
 from mnemic.wire import added_json, episode_json, version_json
 
-router = APIRouter(prefix="/v1", tags=["episodes"])
+router = APIRouter(prefix="/v1", tags=["episodes"], dependencies=[Depends(only_known_arguments)])
 _OF_THE_OLD = ("metadata", "parts", "actor", "session", "echo_of")  # what a correction keeps of what it corrects
 IdempotencyKey = Annotated[
     str | None,
@@ -57,7 +59,7 @@ def add(request: Request, body: shapes.AddIn, idempotency_key: IdempotencyKey = 
     return answer(added_json(added), 201)
 
 
-@router.get("/episodes", responses=may_answer(shapes.EpisodePage, 200, etag=True))
+@router.get("/episodes", summary="List", responses=may_answer(shapes.EpisodePage, 200, etag=True))
 def list_(
     request: Request,
     ids: QueryIds,
@@ -163,6 +165,7 @@ def forget(request: Request, body: shapes.ForgetIn) -> Response:
     """Forget for good: by id, session, filters, time, or everything; `dry_run` says what would go."""
     server, ids = server_of(request), ids_of(body)
     with server.memory(request, "forget", ids, "forget", filters=body.filters) as memory:
+        in_one_tenant(request, ids, body.include_children)
         receipt = memory.forget(
             body.id,
             session=body.session,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from mnemic.errors import ParameterError
 from mnemic.memory import Memory
@@ -18,7 +18,9 @@ from mnemic.serve.routes.answer import (
     answer,
     answer_once,
     cursor_of,
+    in_one_tenant,
     may_answer,
+    only_known_arguments,
     place_in,
     server_of,
 )
@@ -26,7 +28,7 @@ from mnemic.serve.server import Ids, Server
 from mnemic.serve.tenants import tenant_of
 from mnemic.systems.registry import cards, create, system_class
 
-router = APIRouter(prefix="/v1", tags=["what there is"])
+router = APIRouter(prefix="/v1", tags=["what there is"], dependencies=[Depends(only_known_arguments)])
 System = Annotated[str | None, Query(max_length=100, description="only what this system made")]
 InPath = Annotated[str, Query(max_length=2000, description="a path such as acme/alice")]
 
@@ -59,6 +61,7 @@ def records(
     """What systems made of a scope's episodes, oldest first. Pages are of one system: without it, all comes at once."""
     after = place_in(cursor, str)
     with server_of(request).memory(request, "read", Ids(scope), "records") as memory:
+        in_one_tenant(request, Ids(scope), include_children)
         found = memory.records(
             system=system,
             kind=kind,
@@ -83,6 +86,7 @@ def links(
 ) -> Response:
     """Edges that systems made between records or episodes of a scope."""
     with server_of(request).memory(request, "read", Ids(scope), "links") as memory:
+        in_one_tenant(request, Ids(scope), include_children)
         found = memory.links(system=system, include_children=include_children, limit=limit)
     return answer_once(request, {"links": [one.to_dict() for one in found]})
 
@@ -91,13 +95,14 @@ def links(
 def scopes(
     request: Request,
     prefix: Annotated[str, Query(max_length=2000)] = "",
+    scope: Annotated[str, Query(max_length=2000, description="another name for prefix")] = "",
     limit: Annotated[int, Query(ge=1, le=1000, description="tenants looked into for one page")] = 100,
     cursor: Cursor = None,
 ) -> Response:
     """Scopes that hold anything and that the key may read, with their number of episodes, tenant by tenant."""
     server = server_of(request)
     who = server.principal(request)
-    counts, last = readable_scopes(server, who, prefix, place_in(cursor, str), limit)
+    counts, last = readable_scopes(server, who, prefix or scope, place_in(cursor, str), limit)
     more = None if last is None else cursor_of(last)
     listed = [{"scope": scope, "episodes": n} for scope, n in counts.items()]
     return answer_once(request, {"scopes": listed, "next_cursor": more})

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mnemic.errors import ParameterError
 from mnemic.integrations.mem0 import Memory
 from mnemic.memory.intake import drafts_from
-from mnemic.serve.routes.answer import Responses, answer, may_answer, server_of
+from mnemic.serve.access import scope_in
+from mnemic.serve.routes.answer import Responses, answer, may_answer, only_known_arguments, server_of
 from mnemic.serve.server import Ids
 from mnemic.serve.shapes import Filters, Name, Text, When
 
-router = APIRouter(tags=["as mem0 has them"])
+router = APIRouter(tags=["as mem0 has them"], dependencies=[Depends(only_known_arguments)])
 DEFAULT_SCOPE = "mem0"
 Id = Annotated[str | None, Query(max_length=2000)]
 
@@ -82,7 +83,7 @@ def _with_memory(
     server = server_of(request)
     who = server.principal(request)
     only = who.scopes[0] if len(who.scopes) == 1 else ""
-    base = request.headers.get("x-mnemic-scope") or only or DEFAULT_SCOPE
+    base = scope_in(request.headers) or only or DEFAULT_SCOPE
     with server.memory(request, verb, Ids(base), operation, create=check) as memory:
         return call(Memory(memory))
 

@@ -13,19 +13,30 @@ from pathlib import Path
 from typing import Annotated
 
 from anyio import CancelScope
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from mnemic.errors import FormatError, NotFound, StoreFull, StoreReadOnly
+from mnemic.errors import FormatError, NotFound, ParameterError, StoreFull, StoreReadOnly
 from mnemic.formats.registry import FORMATS
 from mnemic.serve import shapes
 from mnemic.serve.jobs import Job
-from mnemic.serve.routes.answer import Cursor, answer, cursor_of, may_answer, place_in, server_of
+from mnemic.serve.problems import problem
+from mnemic.serve.routes.answer import (
+    PROBLEM,
+    Cursor,
+    answer,
+    cursor_of,
+    in_one_tenant,
+    may_answer,
+    only_known_arguments,
+    place_in,
+    server_of,
+)
 from mnemic.serve.server import Ids, Server
 
-router = APIRouter(prefix="/v1", tags=["upkeep"])
+router = APIRouter(prefix="/v1", tags=["upkeep"], dependencies=[Depends(only_known_arguments)])
 InPath = Annotated[str, Query(max_length=2000, description="a path such as acme/alice")]
 State = Annotated[str | None, Query(pattern="^(waiting|running|done|failed|cancelled)$")]
 
@@ -63,20 +74,20 @@ def jobs(
 @router.get("/jobs/{id}", responses=may_answer(shapes.Job, 200, 404))
 def job(request: Request, id: str) -> Response:
     """One job: its state, progress, and error."""
-    return answer(_job(request, id, "read").to_dict())
+    return answer(job_of(request, id, "read").to_dict())
 
 
 @router.post("/jobs/{id}/retry", responses=may_answer(shapes.Job, 200, 404, 409))
 def retry(request: Request, id: str) -> Response:
     """Try a job again that failed or was cancelled."""
-    _job(request, id, "write")
+    job_of(request, id, "write")
     return answer(server_of(request).jobs.retry(id).to_dict())
 
 
 @router.delete("/jobs/{id}", responses=may_answer(shapes.Job, 200, 404, 409))
 def cancel(request: Request, id: str) -> Response:
     """Cancel a job that waits, or stop one that runs after the scope it is at."""
-    _job(request, id, "write")
+    job_of(request, id, "write")
     return answer(server_of(request).jobs.cancel(id).to_dict())
 
 
@@ -87,8 +98,11 @@ def cancel(request: Request, id: str) -> Response:
 )
 def export(request: Request, scope: InPath = "", include_children: bool = True) -> Response:
     """A scope, and those below it, as JSON Lines: a header, then one episode a line."""
+    server = server_of(request)
+    server.principal(request).must("read", scope)
+    in_one_tenant(request, Ids(scope), include_children)
     stack = ExitStack()
-    memory = stack.enter_context(server_of(request).memory(request, "read", Ids(scope), "export"))
+    memory = stack.enter_context(server.memory(request, "read", Ids(scope), "export"))
 
     def lines() -> Iterator[str]:
         batch: list[str] = []
@@ -120,7 +134,8 @@ class _Lines(StreamingResponse):
 
 @router.post(
     "/import",
-    responses=may_answer(shapes.Imported),
+    summary="Import",
+    responses=may_answer(shapes.Imported) | {415: {**PROBLEM, "description": "sent as a form"}},
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}
     },
@@ -135,12 +150,16 @@ async def import_(
 ) -> Response:
     """Read a past from the request's body, a file of any known format, into a scope. Importing it again changes nothing."""
     server = server_of(request)
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        says = (
+            "The file came in a form. Send it as the body itself: curl --data-binary @file, with the scope in ?scope=."
+        )
+        return problem(415, "NotInThisForm", says)
     if format is not None and format not in FORMATS:
         raise FormatError(f"{format[:40]!r} is no format. Name one of these: {', '.join(FORMATS)}.")
     who = await run_in_threadpool(server.principal, request)
     who.must("write", scope)  # before anything is taken in
     folder = server.uploads / secrets.token_hex(16)
-    folder.mkdir()
     try:
         path = await _keep(request.stream(), folder, plain_name(name))
         shown = path.name if name else "upload"
@@ -165,10 +184,13 @@ async def _keep(stream: AsyncIterator[bytes], folder: Path, name: str) -> Path:
     the same file must give the same ones, another file others."""
     path, digest = folder / "upload", hashlib.blake2b(digest_size=16)
     try:
+        folder.mkdir()
         with path.open("xb") as out:
             async for piece in stream:
                 digest.update(piece)
                 await run_in_threadpool(out.write, piece)
+        if not path.stat().st_size:
+            raise ParameterError("The upload is empty. Send the file as the body: curl --data-binary @file.")
         return path.rename(folder / (name or digest.hexdigest()))
     except OSError as error:
         full = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -195,7 +217,8 @@ def _without(path: Path, said: str, shown: str) -> str:
     return said.replace(str(path), shown).replace(path.name, shown)
 
 
-def _job(request: Request, id: str, verb: str) -> Job:
+def job_of(request: Request, id: str, verb: str) -> Job:
+    """The job, for a caller who may do that in its scope. Raises NotFound, also for a job that the caller may not see."""
     server = server_of(request)
     who = server.principal(request)
     try:
