@@ -33,6 +33,21 @@ def test_the_readme_shows_a_memory_in_five_lines():
     assert len([line for line in first.splitlines() if line.strip()]) <= 5
 
 
+@pytest.mark.parametrize("embedder", ["auto", "hashing"])
+def test_the_examples_of_the_readme_print_what_stands_beside_them(embedder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = "".join(EXAMPLES[ROOT / "README.md"]).replace('"agent.db"', f'"agent.db", embedder="{embedder}"')
+    names = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        exec(compile(page, "README.md", "exec"), names)
+    names["memory"].close()
+    printed = capsys.readouterr().out
+    told = re.findall(r"^print\(.*\)  # (.*)$", page, re.M)
+    assert len(told) == 2
+    assert [line for line in told if line.removesuffix("…") not in printed] == []
+
+
 def test_every_system_is_described():
     described = (ROOT / "docs/systems.md").read_text()
     assert [system for system in SYSTEMS if f"`{system}`" not in described] == []

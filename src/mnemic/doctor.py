@@ -24,6 +24,7 @@ from mnemic.models.resolve import open_embedder
 from mnemic.models.weights import INSTALL_WEIGHTS, check_weights, find_weights
 from mnemic.store import schema
 from mnemic.store.sqlite import SqliteStore
+from mnemic.text.counting import counted
 
 Status = Literal["ok", "warn", "bad"]
 LARGE_WAL = 64 * 2**20  # SQLite empties it at 4000 pages, 16 MB: several times that means a reader never lets go
@@ -117,7 +118,7 @@ def _stored(path: Path, store: SqliteStore, embedder: str | None) -> Iterator[Ch
             "embed them with `mnemic reindex`",
         )
     else:
-        yield Check("vectors", "ok", f"all {counts['episodes']:,} episodes have theirs")
+        yield Check("vectors", "ok", f"none of {counted(counts['episodes'], 'episode')} waits for one")
     yield _index_files(path)
     failures = store.records.failures()
     for failure in failures[:5]:

@@ -21,7 +21,7 @@ import pytest
 
 from mnemic import Memory
 from mnemic.errors import FormatError, MnemicError, NotAStore, ParameterError, StoreCorrupt, StoreFull
-from mnemic.serve.archive import check
+from mnemic.serve.archive import LeftOut, check
 from mnemic.serve.backup import back_up, copy_file
 from mnemic.serve.control import Control
 from mnemic.serve.keys import Keys
@@ -140,14 +140,42 @@ def test_a_backup_overwrites_nothing_and_lies_outside(data: Path, tmp_path: Path
     assert (tmp_path / "there.tar").read_text() == "mine"
 
 
-def test_a_damaged_tenant_is_not_backed_up_as_if_it_were_whole(data: Path, tmp_path: Path) -> None:
-    file = data / "tenants" / "t-acme.db"
+def damage(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[8192 * 3 : 8192 * 5] = b"\xff" * (8192 * 2)
     file.write_bytes(content)
-    with pytest.raises(StoreCorrupt):
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_damaged_tenant_is_named_and_the_others_are_saved(data: Path, tmp_path: Path, shape: str) -> None:
+    damage(data / "tenants" / "t-acme.db")
+    made = back_up(data, tmp_path / shape, START)
+    assert made.left_out == (LeftOut("tenants/t-acme.db", "StoreCorrupt"),)
+    assert names_of(tmp_path / shape) == {"manifest.json", "server.db", "tenants/t-beta.db"}
+    assert check(tmp_path / shape) == made
+    assert restore(tmp_path / shape, tmp_path / "again") == made
+    assert texts_in(tmp_path / "again", "beta") == ["beta says 0", "beta says 1"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["again", "data", shape])
+
+
+def test_without_the_servers_own_file_there_is_no_backup(data: Path, tmp_path: Path) -> None:
+    (data / "server.db").write_bytes(b"x" * 40_000)
+    with pytest.raises((StoreCorrupt, NotAStore)):
         back_up(data, tmp_path / "b.tar", START)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["data"]
+
+
+@pytest.mark.parametrize("name", ["friday.zip", "friday.db", "friday.tar.bz2", "friday.7z", "friday.gz"])
+def test_a_name_that_promises_another_kind_of_file_is_refused(data: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ParameterError, match=r"\.tar\.gz"):
+        back_up(data, tmp_path / name, START)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["data"]
+
+
+@pytest.mark.parametrize("name", ["2026.11.21", "v1.2-final", "friday", "FRIDAY.TGZ"])
+def test_dates_and_versions_are_names_of_folders(data: Path, tmp_path: Path, name: str) -> None:
+    made = back_up(data, tmp_path / name, START)
+    assert check(tmp_path / name) == made
 
 
 def test_a_restore_overwrites_nothing(data: Path, tmp_path: Path) -> None:
@@ -265,6 +293,9 @@ TRICKS: dict[str, Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]] = {
     ),
     "no files": said(files=[]),
     "files are text": said(files="all"),
+    "left out of a backup, elsewhere": said(left_out=[{"path": "../../evil.db", "reason": "StoreCorrupt"}]),
+    "left out and there": said(left_out=[{"path": "tenants/t-acme.db", "reason": "StoreCorrupt"}]),
+    "left out is text": said(left_out="all"),
     "manifest is a list": lambda members: members.append((members.pop()[0], b"[]")),
     "manifest is no JSON": lambda members: members.append((members.pop()[0], b"{")),
 }
@@ -377,6 +408,25 @@ def test_a_folder_is_backed_up_checked_and_restored(run: Run, as_json: AsJson, d
     assert (checked["episodes"], checked["format"], len(checked["files"])) == (5, "mnemic-backup", 3)
     assert "Restored 5 episodes" in run("restore", "friday.tar.gz", "--data", "again").stdout
     assert texts_in(tmp_path / "again", "beta") == ["beta says 0", "beta says 1"]
+
+
+def test_a_damaged_tenant_makes_the_exit_code_1_and_is_named(
+    run: Run, as_json: AsJson, data: Path, tmp_path: Path
+) -> None:
+    damage(data / "tenants" / "t-acme.db")
+    told = run("backup", "b.tar.gz", "--data", str(data), code=1)
+    assert "2 episodes of 1 tenant," in told.stdout
+    assert "tenants/t-acme.db is not in the backup" in told.stderr
+    assert "tenants/t-acme.db" in run("restore", "b.tar.gz", "--check").stderr
+    assert as_json("backup", "c.tar.gz", "--data", str(data), code=1)["left_out"] == [
+        {"path": "tenants/t-acme.db", "reason": "StoreCorrupt"}
+    ]
+    assert "tenants/t-acme.db" in run("restore", "b.tar.gz", "--data", "again").stderr
+
+
+def test_an_unknown_suffix_is_bad_usage_and_makes_nothing(run: Run, data: Path, tmp_path: Path) -> None:
+    assert ".zip" in run("backup", "x.zip", "--data", str(data), code=2).stderr
+    assert not (tmp_path / "x.zip").exists()
 
 
 def test_what_is_meant_must_be_plain(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

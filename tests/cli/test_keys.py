@@ -51,6 +51,17 @@ def test_json_has_the_secret_once_and_lists_never_have_it(run: Run, data: Path) 
     assert made["secret"].rpartition("_")[2] not in shown
 
 
+def test_the_folder_is_named_in_full_and_whether_it_is_new(run: Run, data: Path) -> None:
+    words = ("keys", "create", "--name", "one", "--scope", "a")
+    assert f"in {data}, new:" in run(*words).stderr
+    assert f"in {data}:" in run(*words).stderr
+
+
+def test_a_folder_named_by_nobody_is_told_in_full(run: Run, tmp_path: Path) -> None:
+    told = run("keys", "create", "--name", "one", "--scope", "a").stderr
+    assert f"in {tmp_path / 'mnemic-data'}, new:" in told
+
+
 def test_a_key_that_reaches_nothing_is_not_made(run: Run, data: Path) -> None:
     refused = run("keys", "create", "--name", "one", code=2)
     assert "--scope" in refused.stderr

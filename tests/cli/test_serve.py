@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -182,6 +183,53 @@ def test_an_interrupt_ends_it_gracefully_too(start: Callable[..., Process]) -> N
     assert not list(server.data.rglob("*-wal"))  # every file was closed
 
 
+def greeting_of(server: Process) -> list[str]:
+    """The lines of a server that logs as text, once it has greeted."""
+    ends_at = time.monotonic() + 60
+    while "Ctrl-C" not in "".join(server.lines) and time.monotonic() < ends_at:
+        time.sleep(0.02)
+    return server.lines
+
+
+def test_a_person_is_told_where_to_look_who_may_ask_and_where_the_data_is(start: Callable[..., Process]) -> None:
+    server = start("--log-format", "text")
+    first, second, third = greeting_of(server)
+    url = re.search(r"The inspector: (http://127\.0\.0\.1:\d+)/", first)
+    assert url is not None
+    assert "No key was made: only this machine may ask" in second
+    assert str(server.data.absolute()) in third
+    server.url = url[1]
+    assert server.ask("GET", "/v1/scopes")[0] == 200  # it is said once it is so
+    assert server.end(signal.SIGINT) == 0
+
+
+def test_keys_that_travel_in_the_clear_are_warned_of_once(start: Callable[..., Process], tmp_path: Path) -> None:
+    new_key(tmp_path, "--scope", "acme")
+    server = start("--log-format", "text", "--host", "0.0.0.0")
+    assert "Keys are needed" in greeting_of(server)[1]
+    assert server.end(signal.SIGTERM) == 0
+    assert [("WARNING" in line, "in the clear" in line) for line in server.lines[3:4]] == [(True, True)]
+    assert "".join(server.lines).count("in the clear") == 1
+
+
+def test_a_warning_in_the_log_has_no_place_in_the_code(capsys: pytest.CaptureFixture[str]) -> None:
+    import logging
+    import warnings
+
+    from mnemic.serve.run import log_warnings
+
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger("mnemic.serve").addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            log_warnings()
+            warnings.warn("the weights are missing", UserWarning, stacklevel=1)
+    finally:
+        logging.getLogger("mnemic.serve").removeHandler(handler)
+    assert capsys.readouterr().err == "the weights are missing\n"
+
+
 def test_nobody_else_is_let_in_without_keys(start: Callable[..., Process]) -> None:
     server = start("--host", "0.0.0.0")
     assert server.join() == 2
@@ -249,7 +297,7 @@ def test_what_was_acknowledged_survives_a_kill_and_only_that(start: Callable[...
         server = start().wait_until_ready()
 
         def write(place: int, server: Process = server, generation: int = generation) -> None:
-            with suppress(OSError, ValueError):
+            with suppress(OSError, ValueError, http.client.HTTPException):  # killed in the middle of an answer
                 for n in range(10_000):
                     id = f"g{generation}-{place}-{n}"
                     if server.ask("POST", "/v1/episodes", {"scope": f"t{place}", "messages": id, "id": id})[0] == 201:

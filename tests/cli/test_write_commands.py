@@ -99,7 +99,7 @@ def test_import_twice_changes_nothing_and_names_what_it_could_not_read(
     assert (first["added"], len(first["problems"]), first["scopes"]) == (1, 1, {"chat": 1})
     again = run("import", "chat.jsonl", "--scope", "chat", code=1)
     assert "chat.jsonl:2" in again.stderr
-    assert "Imported 0 episodes; 1 were there already; 1 could not be read." in again.stdout
+    assert "Imported 0 episodes; 1 was there already; 1 could not be read." in again.stdout
 
 
 @pytest.mark.usefixtures("story")

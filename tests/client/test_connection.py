@@ -49,6 +49,14 @@ def nobody():
         return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/mcp"])
+def test_an_address_with_the_path_of_a_door_says_which_one_to_give(tmp_path, clock, path):
+    with mnemic_at(tmp_path / "data", clock) as (url, _), Client(url + path) as client:
+        for ask in (lambda: client.search("tea"), lambda: client.add("tea"), lambda: client.scope("a").list()):
+            with pytest.raises(ServerUnreachable, match=f"Leave out the {path.rstrip('/')}: {url}[.]"):
+                ask()
+
+
 # -- trying again -------------------------------------------------------------------------------------------
 
 

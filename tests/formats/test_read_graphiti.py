@@ -135,7 +135,7 @@ def test_lists_lines_and_a_database_s_export_say_the_same(tmp_path: Path, name: 
     assert episode.metadata["name"] == "chat 1"
     assert episode.occurred_at is not None
     assert episode.occurred_at.isoformat() == "2024-05-01T09:00:00+02:00"
-    assert problems(path) == [f"{name}: 1 nodes were passed over."]
+    assert problems(path) == [f"{name}: Nodes were passed over (1)."]
 
 
 def test_links_between_nodes_are_counted_apart(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_links_between_nodes_are_counted_apart(tmp_path: Path) -> None:
         {"uuid": "e", "fact": "Ann likes tea"},
     ]
     path = write(tmp_path / "g.jsonl", "\n".join(json.dumps(one) for one in lines))
-    assert problems(path) == ["g.jsonl: 2 links between nodes and episodes were passed over."]
+    assert problems(path) == ["g.jsonl: Links between nodes and episodes were passed over (2)."]
 
 
 def test_a_session_s_messages_and_facts_go_to_its_user(tmp_path: Path, memory: Memory) -> None:
@@ -165,7 +165,7 @@ def test_a_session_s_messages_and_facts_go_to_its_user(tmp_path: Path, memory: M
         ("When?", "assistant", "Tutor", "s1", "user:ann"),
         ("Ann Lee <ann@a.example>", "assistant", None, None, "user:ann"),
     ]
-    assert problems(path) == ["zep.json: 1 users without a name were passed over."]
+    assert problems(path) == ["zep.json: Users without a name were passed over (1)."]
     done = memory.import_(path)
     assert (done.added, done.scopes) == (4, {"user:ann": 4})
     assert memory.import_(path).added == 0

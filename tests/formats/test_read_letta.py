@@ -109,8 +109,8 @@ def test_an_agent_file_gives_messages_and_blocks_to_each_agent_and_counts_the_re
         "description": "about the persona",
     }
     assert problems(path) == [
-        "sam.af: 1 mcp servers were passed over.",
-        "sam.af: 2 tools were passed over.",
+        "sam.af: Mcp servers were passed over (1).",
+        "sam.af: Tools were passed over (2).",
     ]
 
 
@@ -144,7 +144,7 @@ def test_the_first_kind_of_agent_file_is_read(tmp_path: Path) -> None:
     }
     path = write(tmp_path / "old.af", whole)
     assert [(one.text, one.scope) for one in messages(path)] == [("Chad", "agent:Sam"), ("Hi", "agent:Sam")]
-    assert problems(path) == ["old.af: 1 tools were passed over."]
+    assert problems(path) == ["old.af: Tools were passed over (1)."]
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_what_nobody_said_is_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "m.jsonl", "\n".join(map(json.dumps, silent)))
     assert messages(path) == []
     assert problems(path) == [
-        "m.jsonl: 1 events of the server were passed over.",
-        "m.jsonl: 2 heartbeats and logins were passed over.",
-        "m.jsonl: 1 hidden thoughts were passed over.",
-        "m.jsonl: 1 messages without content were passed over.",
+        "m.jsonl: Events of the server were passed over (1).",
+        "m.jsonl: Heartbeats and logins were passed over (2).",
+        "m.jsonl: Hidden thoughts were passed over (1).",
+        "m.jsonl: Messages without content were passed over (1).",
     ]
 
 
@@ -254,7 +254,7 @@ def test_passages_are_the_agent_s_own_and_lose_their_vectors(tmp_path: Path) -> 
         "created_at": AT,
         "source": "book",
     }
-    assert problems(path) == ["passages.json: 1 deleted passages were passed over."]
+    assert problems(path) == ["passages.json: Deleted passages were passed over (1)."]
 
 
 def test_what_cannot_be_read_is_named_with_its_place(tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from mnemic import Memory
 from mnemic.errors import FormatError, InvalidScope
 from mnemic.formats import Message, Problem, read, sniff
+from mnemic.formats.mem0 import _id
+from mnemic.formats.message import make_id
 from mnemic.formats.owner import owner_of
+from mnemic.integrations.mem0 import Memory as Mem0
 from mnemic.memory.ask import resolve
 
 TEA = {
@@ -105,7 +108,7 @@ def test_a_memory_keeps_its_ids_times_and_fields(tmp_path: Path) -> None:
     at = datetime(2024, 5, 2, tzinfo=UTC)
     assert plain == Message(
         text="Lives in Porto",
-        id="mem0:m2",
+        id="m2",
         location="all.json.results[1]",
         occurred_at=at,
         recorded_at=at,
@@ -186,7 +189,7 @@ def test_what_cannot_be_read_is_named_with_its_place_and_the_rest_is_read(tmp_pa
         "a.json.results[4]",
         "a.json",
     ]
-    assert problems(path)[-1] == "a.json: 2 relations of the graph were passed over."
+    assert problems(path)[-1] == "a.json: Relations of the graph were passed over (2)."
     assert problems(write(tmp_path / "b.json", {"detail": "Not authenticated"})) == [
         "b.json: It is no memory: it has no text in `memory`. ({'detail': 'Not authenticated'})"
     ]
@@ -219,13 +222,46 @@ def test_history_is_read_as_versions_and_the_deleted_stay_deleted(tmp_path: Path
     done = memory.import_(path)
     assert (done.added, [str(one) for one in done.problems]) == (
         2,
-        ["history.db: 2 events of deleted memories were passed over."],
+        ["history.db: Events of deleted memories were passed over (2)."],
     )
-    assert [version.episode.text for version in memory.history("mem0:m1:h3")] == ["Likes tea", "Likes green tea"]
+    for id in ("m1", "mem0:m1:h3"):
+        assert [version.episode.text for version in memory.history(id)] == ["Likes tea", "Likes green tea"]
     assert [hit.text for hit in memory.search("tea")] == ["Likes green tea"]
     assert [hit.text for hit in memory.search("tea", as_of="2024-05-20")] == ["Likes tea"]
     assert "A secret" not in [one.text for one in memory.list()]
     assert memory.import_(path).added == 0
+
+
+def test_the_id_of_a_memory_names_its_first_version_also_when_the_history_goes_on(
+    tmp_path: Path, memory: Memory
+) -> None:
+    path = history(tmp_path / "history.db", *EVENTS)
+    memory.import_(path, "mem0")
+    with sqlite3.connect(path) as connection:
+        later = ("h5", "m1", "Likes green tea", "Likes coffee", "UPDATE", *EVENTS[2][5:])
+        connection.execute(f"INSERT INTO history VALUES ({', '.join('?' * 10)})", later)
+    connection.close()
+    assert [one.id for one in messages(path)] == ["m1", "mem0:m1:h3", "mem0:m1:h5"]
+    done = memory.import_(path, "mem0")
+    assert (done.added, done.skipped) == (1, 2)
+    assert [one.episode.text for one in memory.history("m1")] == ["Likes tea", "Likes green tea", "Likes coffee"]
+
+
+def test_programs_that_kept_ids_of_mem0_go_on_after_the_history_was_imported(tmp_path: Path, memory: Memory) -> None:
+    memory.scope("user:alice").import_(history(tmp_path / "history.db", *EVENTS))
+    theirs = Mem0(memory)
+    assert [row["event"] for row in theirs.history("m1")] == ["ADD", "UPDATE"]
+    assert theirs.get("m1")["memory"] == "Likes green tea"
+    theirs.update("m1", "Likes coffee")
+    assert theirs.get_all(user_id="alice")["results"][0]["memory"] == "Likes coffee"
+    theirs.delete("m1")
+    assert theirs.get_all(user_id="alice")["results"] == []
+
+
+@given(id=st.text(min_size=1, max_size=80), other=st.text(min_size=1, max_size=80))
+def test_two_memories_have_two_ids_and_none_is_that_of_a_later_version(id: str, other: str) -> None:
+    assert (_id(id) == _id(other)) == (id == other)
+    assert _id(id) != make_id("mem0", id, "h1") != _id(other)
 
 
 def test_a_database_is_read_without_a_trace(tmp_path: Path) -> None:

@@ -97,8 +97,8 @@ def test_records_and_links_are_counted_and_bad_lines_reported(tmp_path: Path) ->
         "e.jsonl:7: It is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1). ({)",
         "e.jsonl:8: The fields mood are not known; the rest is kept.",
         "e2",
-        "e.jsonl: 1 lines of the type link were passed over; systems make those again.",
-        "e.jsonl: 2 lines of the type record were passed over; systems make those again.",
+        "e.jsonl: Lines of the type link were passed over (1); systems make those again.",
+        "e.jsonl: Lines of the type record were passed over (2); systems make those again.",
     ]
 
 

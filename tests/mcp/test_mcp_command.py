@@ -66,7 +66,7 @@ def test_reading_alone_needs_a_file(run: Run, tmp_path: Path) -> None:
 
 def test_the_reference_servers_file_is_imported_into_a_scope(run: Run, tmp_path: Path) -> None:
     (tmp_path / "memory.jsonl").write_text(json.dumps(LINE) + "\n", "utf-8")
-    assert "Imported 1 entities, 1 observations" in run("--import-graph", "memory.jsonl", "--scope", "alice").output
+    assert "Imported 1 entity, 1 observation" in run("--import-graph", "memory.jsonl", "--scope", "alice").output
     again = json.loads(run("--import-graph", "memory.jsonl", "--scope", "alice", "--json").stdout)
     assert again == {"entities": 0, "observations": 0, "relations": 0, "problems": []}
     with Memory.open(tmp_path / "mnemic.db", embedder="hashing") as memory:

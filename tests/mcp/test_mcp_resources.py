@@ -27,7 +27,7 @@ def text_of(ask: Ask, uri: str, **settings: Any) -> str:
 def test_the_summary_tells_what_there_is(ask: Ask, alice: Memory) -> None:
     alice.add("I moved to Porto.", session="monday")
     summary = text_of(ask, "memory://summary")
-    assert "1 episodes in 1 sessions" in summary
+    assert "1 episode in 1 session" in summary
     assert '"monday"' in summary
     assert "I moved to Porto." in summary
     assert NOTE in summary

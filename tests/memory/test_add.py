@@ -43,6 +43,12 @@ def test_a_string_is_what_a_user_said_now(memory: Memory) -> None:
     assert (episode.occurred_at, episode.recorded_at) == (NOW, NOW)
 
 
+def test_what_was_added_is_counted_in_words(memory: Memory) -> None:
+    assert str(memory.add("I moved to Porto in March.", id="one")) == "Added 1 episode"
+    assert str(memory.add(["Otto hates the tram.", "The rent is due."])) == "Added 2 episodes"
+    assert str(memory.add("I moved to Porto in March.", id="one")) == "Added 0 episodes (1 there already)"
+
+
 def test_a_chat_message_keeps_its_role_name_time_session_id_and_metadata(memory: Memory) -> None:
     message = {
         "role": "assistant",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,13 +20,16 @@ from mnemic.clock import ManualClock
 from mnemic.model import NOTHING_RELEVANT, Cue, Hit, Recall
 from mnemic.models.hashing import HASHING_ID
 from mnemic.models.minilm import MINILM_ID
+from mnemic.models.weights import find_weights
 from mnemic.ops.confidence import FITS, WORDS, Evidence, confidence, evidence, of_speaker, probability
 from mnemic.systems.hybrid import Hybrid
 from mnemic.systems.view import View
 
 FIT_IDS = ["words", *FITS]
 share = st.floats(0.0, 1.0)
-evidences = st.builds(Evidence, meaning=share, told=share, unknown=share, about=st.floats(-1.0, 1.0))
+evidences = st.builds(
+    Evidence, best=share, meaning=share, told=share, unknown=share, about=st.floats(-1.0, 1.0), breadth=share
+)
 
 
 def found_for(memory: Memory, text: str, **asked: Any) -> Evidence:
@@ -64,6 +67,7 @@ def test_more_evidence_never_makes_it_less_sure(id: str, found: Evidence, more: 
     sure = probability(found, fit)
     assert 0.0 <= sure <= 1.0
     assert probability(replace(found, told=max(found.told, more)), fit) >= sure
+    assert probability(replace(found, best=max(found.best, more)), fit) >= sure
     assert probability(replace(found, meaning=max(found.meaning, more)), fit) >= sure
     assert probability(replace(found, about=max(found.about, more)), fit) >= sure
     assert probability(replace(found, unknown=max(found.unknown, more)), fit) <= sure
@@ -88,6 +92,105 @@ def test_who_a_message_tells_of_shows_in_its_pronouns() -> None:
 
 def test_where_nobody_who_speaks_is_named_nobody_is_told_of(talk: Memory) -> None:
     assert found_for(talk, "Who ran a charity race?").about == 0.0
+
+
+# A handful of facts, as somebody would note them, and what they would ask later. None of it was used to fit anything.
+NOTES = (
+    "We picked the blue tiles for the bathroom.",
+    "The plumber comes on Friday at eight.",
+    "Grandma's recipe needs two cups of rye flour.",
+    "My son Emil has swimming lessons on Wednesdays.",
+    "I parked the bike behind the town hall.",
+    "Our landlord is called Mr Okafor.",
+)
+IN_THEIR_WORDS = (
+    ("Which tiles did we pick for the bathroom?", 0),
+    ("When does the plumber come?", 1),
+    ("How much rye flour does the recipe need?", 2),
+    ("When are Emil's swimming lessons?", 3),
+    ("Where is my bike parked?", 4),
+    ("What is our landlord called?", 5),
+)
+IN_OTHER_WORDS = (
+    ("What colour will the bathroom be?", 0),
+    ("On what day will the pipes be repaired?", 1),
+    ("What do I need to bake the bread like my grandmother?", 2),
+    ("What sport does my child do?", 3),
+    ("Where did I leave my bicycle?", 4),
+    ("Who owns the flat that we rent?", 5),
+)
+OF_SOMETHING_ELSE = (
+    "Who won the football world cup in 1998?",
+    "How do volcanoes form?",
+    "What is the square root of 1764?",
+    "Which programming language has the fastest compiler?",
+    "Translate this poem into Latin, please.",
+    "What did the senate decide about the tariffs?",
+)
+
+
+@pytest.mark.parametrize("stored", [1, 2, 6])
+def test_a_handful_of_facts_is_not_denied_to_who_asks_for_them(memory: Memory, stored: int) -> None:
+    memory.add(list(NOTES[:stored]))
+    for question, place in IN_THEIR_WORDS:
+        if place < stored:
+            recall = memory.search(question)
+            assert (recall[0].text, recall.is_doubtful) == (NOTES[place], False), question
+
+
+def test_without_an_embedder_that_knows_meanings_other_words_are_not_denied_either(memory: Memory) -> None:
+    memory.add(list(NOTES))
+    for question, _ in IN_OTHER_WORDS:
+        recall = memory.search(question)
+        assert not (recall.hits and recall.is_doubtful), question
+
+
+@pytest.mark.parametrize("beside", [0, 20, 100])
+def test_what_else_is_stored_does_not_make_a_fact_doubtful(memory: Memory, beside: int) -> None:
+    memory.add([f"Shelf {number} has been counted, and nothing is missing." for number in range(beside)])
+    memory.add(list(NOTES))
+    for question, place in IN_THEIR_WORDS:
+        recall = memory.search(question)
+        assert (recall[0].text, recall.is_doubtful) == (NOTES[place], False), question
+
+
+@pytest.mark.skipif(find_weights() is None, reason="the weights of all-MiniLM-L6-v2 are not installed")
+@pytest.mark.parametrize("stored", [1, 3, 6])
+def test_a_few_facts_asked_for_in_other_words_are_there_and_something_else_is_not(
+    open_memory: Callable[..., Memory], stored: int
+) -> None:
+    memory = open_memory(embedder="minilm")
+    memory.add(list(NOTES[:stored]))
+    for question, place in (*IN_THEIR_WORDS, *IN_OTHER_WORDS):
+        if place < stored:
+            assert not memory.search(question).is_doubtful, question
+    doubted = [memory.search(question).is_doubtful for question in OF_SOMETHING_ELSE]
+    assert sum(doubted) >= len(doubted) - 1
+
+
+def test_what_is_in_no_session_is_one_conversation(memory: Memory) -> None:
+    """Else a fact would be the less sure the more unlike it the others are."""
+    memory.add(NOTES[1])
+    alone = found_for(memory, "When does the plumber come?")
+    memory.add([note for note in NOTES if note != NOTES[1]])
+    among = found_for(memory, "When does the plumber come?")
+    assert among.best == pytest.approx(alone.best)
+    assert among.meaning == pytest.approx(alone.meaning)
+
+
+@given(found=evidences)
+def test_in_a_handful_of_episodes_a_word_that_nobody_said_tells_nothing(found: Evidence) -> None:
+    few = replace(found, breadth=0.0)
+    for fits in (WORDS, *FITS.values()):
+        assert probability(replace(few, unknown=1.0), fits) == probability(replace(few, unknown=0.0), fits)
+        assert probability(replace(few, meaning=1.0), fits) == probability(replace(few, meaning=0.0), fits)
+
+
+@given(found=evidences)
+def test_in_a_long_log_the_best_hit_alone_tells_nothing(found: Evidence) -> None:
+    many = replace(found, breadth=1.0)
+    for fits in (WORDS, *FITS.values()):
+        assert probability(replace(many, best=1.0), fits) == pytest.approx(probability(replace(many, best=0.0), fits))
 
 
 def test_without_hits_nothing_is_stored(memory: Memory) -> None:
@@ -198,7 +301,7 @@ def test_it_tells_questions_with_an_answer_from_those_put_to_the_wrong_person_or
 
     sample, elsewhere, *_ = LOCOMO.load(SHARED, "five")
     for one in (sample, elsewhere):
-        fit_confidence.remember(memory, one)
+        fit_confidence.remember(memory, one.id, one.turns)
     asked = fit_confidence.asked_of(memory, "locomo", "five", sample, elsewhere)
     chance: dict[str, list[float]] = {}
     for case in asked:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,17 @@ def test_json_prints_the_settings_without_secrets_and_starts_nothing(
 def test_what_cannot_be_is_refused_with_what_to_do(words: list[str], said: str, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text(" \n")
     assert said in run(*words, "--json", code=2).stderr
+    assert not (tmp_path / "mnemic.db").exists()
+
+
+def test_a_port_in_use_is_said_and_nothing_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = run("--port", str(port), code=2).stderr
+    (tmp_path / "key").write_text(KEY)
+    assert f"Port {port} of 127.0.0.1 is in use. Stop what listens there, or give another with --port." in told
+    told = run("--host", "192.0.2.1", "--api-key-file", "key", code=2).stderr
+    assert "cannot be listened on" in told
     assert not (tmp_path / "mnemic.db").exists()
 
 

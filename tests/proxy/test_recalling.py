@@ -67,11 +67,20 @@ def test_a_request_for_which_nothing_is_recalled_goes_on_byte_for_byte(proxy: Ru
 
 def test_nothing_is_shown_where_nothing_relevant_is_stored(proxy: Running, memory: Memory) -> None:
     memory.add("My dog is called Bruno and loves the lake.", session="march")
+    memory.add([f"Walk {number} with Bruno went around the lake." for number in range(40)], session="may")
     raw = proxy.client().chat.completions.with_raw_response.create(
         model="m", messages=[{"role": "user", "content": "Explain quantum chromodynamics"}]
     )
     assert (raw.headers["x-mnemic-recalled"], raw.headers["x-mnemic-reason"]) == ("0", "nothing-relevant")
     assert shown(proxy) is None
+
+
+def test_the_only_fact_there_is_reaches_the_model_though_it_was_said_in_other_words(
+    proxy: Running, memory: Memory
+) -> None:
+    memory.add("I moved into the flat above the bakery in spring.", session="march")
+    proxy.ask("Where is my home these days?")
+    assert "above the bakery" in (shown(proxy) or "")
 
 
 def test_what_the_conversation_holds_is_not_recalled_into_it(proxy: Running, llm: ScriptedLLM, memory: Memory) -> None:

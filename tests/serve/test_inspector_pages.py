@@ -1,5 +1,6 @@
 """The inspector over HTTP: what it shows is text, what it does needs a token, and nothing crosses a scope."""
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -13,11 +14,13 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("jinja2")
 
+import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from client.serving import served
 from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.serve.access import Principal
@@ -236,6 +239,9 @@ def test_what_was_corrected_or_only_repeats_says_so(browser, desk):
 def test_an_empty_page_says_what_to_do(browser, desk):
     assert "Nothing is remembered yet" in page(browser, "")
     assert "add(" in page(browser, "timeline", scope="new")
+    assert "There is no page" in page(browser, "typo", status=404)
+    assert browser.get("/inspector/", follow_redirects=False).headers["location"] == "/"
+    assert browser.get("/inspector", follow_redirects=False).headers["location"] == "/"
     assert "No system keeps records here" in page(browser, "records", scope="new")
     desk.memory.scope("above/below").add("Something.")
     assert "/inspector/timeline?scope=above%2Fbelow" in page(browser, "timeline", scope="above")
@@ -257,6 +263,32 @@ def tea(desk: OneMemory, clock: ManualClock) -> Memory:
     clock.advance(timedelta(days=30))
     scope.add("My favourite tea is now genmaicha.", session="three", actor="Ana", id="latest")
     return scope
+
+
+def test_a_search_that_finds_nothing_says_why(browser, desk, tea):
+    nothing = page(browser, "search", scope="alicia", q="tea")
+    assert "Nothing is stored in <b><bdi>alicia</bdi></b>" in nothing
+    assert "Ask as the agent would" not in nothing
+    assert "What I missed" not in nothing
+    desk.memory.scope("ann/notes").add("A note on tea.")
+    above = page(browser, "search", scope="ann", q="tea")
+    assert "children=1" in above
+    assert "A note on tea." in page(browser, "search", scope="ann", q="tea", children="1")
+    narrowed = page(browser, "search", scope="alice", q="tea", filters='{"topic": "nothing"}')
+    assert "Search without narrowing" in narrowed
+    assert "Nothing is stored" not in narrowed
+
+
+def test_the_first_example_of_an_empty_server_can_be_run(memory):
+    with served(app_over(OneMemory(memory))) as url:
+        shown = httpx.get(f"{url}/").text
+    example = html.unescape(re.search(r"<pre>(from mnemic import Client.*?)</pre>", shown, re.S)[1])
+    assert f'Client("{url}").scope("acme/alice")' in example
+    names = {}
+    lines = example.splitlines()
+    exec("\n".join(line for line in lines if "add(" not in line), names)
+    assert names["memory"].scope_path == "acme/alice"
+    names["memory"].close()
 
 
 def test_a_search_shows_the_reasons_of_every_hit(browser, tea):
@@ -594,6 +626,10 @@ def test_a_key_without_the_verb_cannot_forget(locked):
     assert locked.get("/inspector/forget?scope=acme/alice&id=mine").status_code == 403
     text = page(locked, "episode", scope="acme/alice", id="mine")
     assert "Forget it" not in text
+    assert "/inspector/forget" not in text
+    queue = page(locked, "queue", scope="acme/alice")
+    assert "/inspector/forget" not in queue
+    assert "Consolidate acme/alice" not in queue
     sent = {"token": token(text), "scope": "acme/alice", "id": "mine"}
     assert locked.post("/inspector/forget", data=sent).status_code == 403
 
@@ -724,3 +760,13 @@ def test_the_server_has_it_at_its_root(tmp_path):
         assert page(client, "timeline", scope="acme/alice")
         page(client, "timeline", scope="acme", status=403)
         assert "inspector" not in json.dumps(client.get("/openapi.json").json()["paths"])
+
+
+def test_a_file_that_cannot_be_opened_is_not_named_to_who_looks(tmp_path):
+    app = create_app(Settings(data=tmp_path / "data", embedder="hashing"))
+    with TestClient(app, base_url="http://127.0.0.1:8700") as client:
+        app.state.server.tenants.path_of("acme").write_bytes(b"no database at all" * 1000)
+        for name in PAGES:
+            answer = client.get(f"/inspector/{name}", params={"scope": "acme/alice", "q": "tea"})
+            assert str(tmp_path) not in answer.text, name
+            assert answer.status_code == (200 if name == "queue" else 503), name

@@ -329,6 +329,8 @@ export interface paths {
         /**
          * Scopes
          * @description Scopes that hold anything and that the key may read, with their number of episodes, tenant by tenant.
+         *
+         *     A tenant that cannot be read now does not stop the others; it stands under `problems`.
          */
         get: operations["scopes_v1_scopes_get"];
         put?: never;
@@ -1170,6 +1172,8 @@ export interface components {
         ScopePage: {
             /** Next Cursor */
             next_cursor: string | null;
+            /** Problems */
+            problems: components["schemas"]["TenantProblem"][];
             /** Scopes */
             scopes: components["schemas"]["ScopeCount"][];
         };
@@ -1329,6 +1333,16 @@ export interface components {
         Systems: {
             /** Systems */
             systems: components["schemas"]["System"][];
+        };
+        /**
+         * TenantProblem
+         * @description A tenant that cannot be read now; its operator finds the reason in the server's log.
+         */
+        TenantProblem: {
+            /** Code */
+            code: string;
+            /** Tenant */
+            tenant: string;
         };
         /**
          * UpdateIn

@@ -22,6 +22,7 @@ Db = Annotated[
 Data = Annotated[
     Path | None, typer.Option("--data", envvar="MNEMIC_DATA", metavar="FOLDER", help="A server's folder, instead.")
 ]
+_EARLIER = "An earlier backup may have it."
 _UNIT = 2**20  # bytes that move the bar by one
 
 
@@ -38,7 +39,8 @@ def backup(
     """Copy a memory, or all of a server's folder, while it is in use; and check the copy.
 
     The copy of one memory is a file like any other. That of a folder has each tenant's file, the server's keys and jobs, and
-    a manifest with checksums. Caches are left out. `mnemic restore` brings it back.
+    a manifest with checksums. Caches are left out. `mnemic restore` brings it back. A tenant whose file is damaged does not
+    stop the others: it is named, also in the manifest, and the exit code is 1.
 
     \b
     Example: mnemic backup friday.db --db agent.db
@@ -46,23 +48,27 @@ def backup(
     """
     from mnemic.cli import render
     from mnemic.clock import SystemClock
-    from mnemic.serve.backup import back_up, copy_file, files_of
+    from mnemic.serve.backup import back_up, check_kind, copy_file, files_of
 
-    is_folder = _is_folder(context, db, data)
+    is_folder = names_folder(context, db, data)
     if not is_folder:
         source = db or DEFAULT_DB
         must_exist(source)
-        with _bar("Backing up", source.stat().st_size, show=not as_json) as step:
+        with moved("Backing up", source.stat().st_size, show=not as_json) as step:
             episodes = copy_file(source, target, step)
         _tell(target, None, episodes, target.stat().st_size, as_json=as_json, verb="Backed up")
         return
     assert data is not None
+    check_kind(target)
     total = sum((data / one).stat().st_size for one in files_of(data))
-    with _bar("Backing up", 2 * total, show=not as_json) as step:
+    with moved("Backing up", 2 * total, show=not as_json) as step:
         made = back_up(data, target, SystemClock().now(), step)
     if not as_json:
         render.note("It holds the digests of keys and everything remembered: keep it as you keep the folder itself.")
     _tell(target, made, made.episodes, made.bytes, as_json=as_json, verb="Backed up")
+    if made.left_out:
+        _name_left_out(made, "Keep the last backup that has it; `mnemic doctor` says more of the file.")
+        raise typer.Exit(1)
 
 
 def restore(
@@ -96,23 +102,32 @@ def restore(
             _tell(source, None, _checked(source), size, as_json=as_json, verb="Checked")
             return
         target = db or DEFAULT_DB
-        with _bar("Restoring", size, show=not as_json) as step:
+        with moved("Restoring", size, show=not as_json) as step:
             episodes = restoring.restore_file(source, target, step)
         _tell(target, None, episodes, target.stat().st_size, as_json=as_json, verb="Restored")
         return
     if _named(context, "db"):
         raise ParameterError(f"{source} is the backup of a server's folder. Restore it with --data FOLDER.")
     if check:
-        with _bar("Checking", size, show=not as_json) as step:
+        with moved("Checking", size, show=not as_json) as step:
             found = archive.check(source, step)
         _tell(source, found, found.episodes, found.bytes, as_json=as_json, verb="Checked")
+        _name_left_out(found, _EARLIER)
         return
-    with _bar("Restoring", 2 * size, show=not as_json) as step:
+    with moved("Restoring", 2 * size, show=not as_json) as step:
         found = restoring.restore(source, data or DEFAULT_DATA, step)
     _tell(data or DEFAULT_DATA, found, found.episodes, found.bytes, as_json=as_json, verb="Restored")
+    _name_left_out(found, _EARLIER)
 
 
-def _is_folder(context: typer.Context, db: Path | None, data: Path | None) -> bool:
+def _name_left_out(made: Manifest, remedy: str) -> None:
+    from mnemic.cli import render
+
+    for one in made.left_out:
+        render.complain(f"{one.path} is not in the backup: it could not be read ({one.reason}). {remedy}")
+
+
+def names_folder(context: typer.Context, db: Path | None, data: Path | None) -> bool:
     """Whether a server's folder is meant. What stands on the command line beats the environment."""
     from mnemic.errors import ParameterError
 
@@ -140,7 +155,7 @@ def _checked(source: Path) -> int:
 
 
 @contextmanager
-def _bar(label: str, total: int, *, show: bool) -> Iterator[Callable[[int], None]]:
+def moved(label: str, total: int, *, show: bool) -> Iterator[Callable[[int], None]]:
     """Something to tell of bytes that are done, which draws how far it is."""
     from mnemic.progress import track
 
@@ -171,8 +186,13 @@ def _tell(path: Path, made: Manifest | None, episodes: int, n_bytes: int, *, as_
         values: dict[str, Any] = {"path": str(path), "episodes": episodes, "bytes": n_bytes}
         render.as_json(values if made is None else values | made.to_dict())
         return
-    tenants = "" if made is None else f" of {len(made.files) - 1:,} tenants"
-    typer.echo(f"{verb} {episodes:,} episodes{tenants}, {render.size(n_bytes)}: {path}")
+    tenants = "" if made is None else f" of {counted(len(made.files) - 1, 'tenant')}"
+    typer.echo(f"{verb} {counted(episodes, 'episode')}{tenants}, {render.size(n_bytes)}: {path}")
+
+
+def counted(number: int, one: str) -> str:
+    """1 tenant, 1,000 tenants."""
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 COMMANDS = (backup, restore)

@@ -62,11 +62,13 @@ def create(
     """
     from mnemic.cli import render
     from mnemic.errors import ParameterError
+    from mnemic.serve.control import FILE
     from mnemic.serve.run import make_folder
 
     if not scope:
         raise ParameterError('No key was made: it would reach nothing. Name scopes with --scope; "" is everything.')
     wanted = [verb.strip() for verb in verbs.split(",") if verb.strip()]
+    is_new = not (data / FILE).exists()
     make_folder(data)
     with _opened(data) as keys:
         key, secret = keys.create(name, scope, wanted, _expiry(expires))
@@ -75,8 +77,9 @@ def create(
     else:
         typer.echo(secret)
     render.note(
-        f"Key {key.id} of {key.name}: {', '.join(key.to_dict()['verbs'])} in {_reach(key)}. Keep the secret now: it is not "
-        f"stored and cannot be shown again. `mnemic keys revoke {key.id}` ends it."
+        f"Key {key.id} of {key.name} in {data.absolute()}{', new' if is_new else ''}: "
+        f"{', '.join(key.to_dict()['verbs'])} in {_reach(key)}. Keep the secret now: it is not stored and cannot be shown "
+        f"again. `mnemic keys revoke {key.id}` ends it."
     )
 
 

@@ -78,6 +78,7 @@ def _open_to_read(db: Path, scope: str, embedder: str | None) -> Memory:
 def _import(file: Path, db: Path, scope: str, embedder: str | None, *, as_json: bool) -> None:
     from mnemic.cli import render
     from mnemic.mcp.graph_file import import_graph, read_graph_file
+    from mnemic.text.counting import counted
 
     read_graph_file(file)  # says what is wrong with the file before a memory is made
     with open_to_add(db, scope, embedder) as memory:
@@ -88,8 +89,8 @@ def _import(file: Path, db: Path, scope: str, embedder: str | None, *, as_json: 
         for problem in done.problems[:_PROBLEMS_SHOWN]:
             render.note(problem)
         typer.echo(
-            f"Imported {done.entities:,} entities, {done.observations:,} observations and {done.relations:,} relations that were "
-            f"not here; {len(done.problems):,} lines could not be read."
+            f"Imported {counted(done.entities, 'entity', 'entities')}, {counted(done.observations, 'observation')} and "
+            f"{counted(done.relations, 'relation')} that were not here; {counted(len(done.problems), 'line')} could not be read."
         )
     if done.problems:
         raise typer.Exit(1)

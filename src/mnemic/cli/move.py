@@ -62,7 +62,8 @@ def import_(
             render.note(f"… and {len(done.problems) - _PROBLEMS_SHOWN} more; --json lists all.")
         into = f" into {len(done.scopes)} scopes" if len(done.scopes) > 1 else ""
         typer.echo(
-            f"Imported {done.added:,} episodes{into}; {done.skipped:,} were there already; "
+            f"Imported {_episodes(done.added)}{into}; {done.skipped:,} "
+            f"{'was' if done.skipped == 1 else 'were'} there already; "
             f"{len(done.problems):,} could not be read."
         )
     if done.problems or not (done.added or done.skipped):
@@ -108,7 +109,7 @@ def export(
     if as_json:
         render.as_json({"path": str(path), "episodes": written, "bytes": path.stat().st_size})
     else:
-        typer.echo(f"Exported {written:,} episodes to {path} ({render.size(path.stat().st_size)}).")
+        typer.echo(f"Exported {_episodes(written)} to {path} ({render.size(path.stat().st_size)}).")
 
 
 def reindex(
@@ -136,8 +137,12 @@ def reindex(
         render.as_json({"embedded": embedded, "embedder": chosen.id, "before": stored})
     else:
         typer.echo(
-            f"Embedded {embedded:,} episodes with {chosen.id}." if embedded else f"All have vectors of {chosen.id}."
+            f"Embedded {_episodes(embedded)} with {chosen.id}." if embedded else f"All have vectors of {chosen.id}."
         )
+
+
+def _episodes(n: int) -> str:
+    return f"{n:,} episode{'' if n == 1 else 's'}"
 
 
 class _Counted(io.TextIOBase):

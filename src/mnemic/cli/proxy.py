@@ -95,7 +95,6 @@ def proxy(
 def _serve(settings: Settings, host: str, port: int, db: Path, embedder: str | None) -> None:
     """Listen until interrupted."""
     import signal
-    import socket
     import sys
     from contextlib import suppress
     from importlib.util import find_spec
@@ -108,9 +107,10 @@ def _serve(settings: Settings, host: str, port: int, db: Path, embedder: str | N
     import uvicorn
 
     from mnemic.proxy import proxy_app
+    from mnemic.serve.run import bound
 
     with (
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listening,
+        bound(host, port) as listening,
         open_to_add(db, "", embedder) as memory,
     ):
         config = uvicorn.Config(

@@ -40,7 +40,7 @@ def serve(
             "--embedder",
             envvar="MNEMIC_EMBEDDER",
             metavar="NAME",
-            help="One for all tenants: minilm, hashing, openai:MODEL, sentence-transformers:NAME.",
+            help="Of new tenants: minilm, hashing, openai:MODEL, sentence-transformers:NAME. Others keep theirs.",
             show_default="minilm, else hashing",
         ),
     ] = None,

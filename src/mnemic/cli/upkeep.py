@@ -1,4 +1,4 @@
-"""Commands that look after a memory: stats, systems, doctor, audit."""
+"""Commands that look after a memory: stats, systems, reindex, doctor, audit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnemic.cli.options import DEFAULT_DB, AsJson, Db, Embedder, Scope, open_to_read
+from mnemic.cli.backup import Data, counted, moved, names_folder
+from mnemic.cli.backup import Db as OneDb
+from mnemic.cli.options import DEFAULT_DB, AsJson, Db, Embedder, Scope, open_to_read, stored_embedder
 
 if TYPE_CHECKING:
     from mnemic.audit import Audit
@@ -81,6 +83,67 @@ def systems(as_json: AsJson = False) -> None:
             card.id + ("*" if card.id == DEFAULT else ""), title, card.family, ", ".join(card.needs), card.summary
         )
     render.show(made, "", "* answers when --system is not given")
+
+
+def reindex(
+    context: typer.Context,
+    embedder: Embedder = None,
+    again: Annotated[bool, typer.Option("--again", help="Embed everything anew, with the same embedder.")] = False,
+    db: OneDb = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Embed what waits for its vector; with --embedder, change to another embedder and embed everything.
+
+    With --data it does so for all tenants of a server's folder, which must be stopped. Interrupted, it goes on at the next
+    call. Meanwhile what waits is found by its words.
+
+    \b
+    Example: mnemic reindex --embedder minilm
+             mnemic reindex --data mnemic-data --embedder minilm
+    """
+    from mnemic.cli import render
+    from mnemic.memory import Memory
+    from mnemic.models.resolve import open_embedder
+
+    if names_folder(context, db, data):
+        assert data is not None
+        _reindex_tenants(data, embedder, again=again, as_json=as_json)
+        return
+    file = db or DEFAULT_DB
+    stored = stored_embedder(file)
+    # without a name the store's own embedder goes on: "auto" must not throw away the vectors of another
+    chosen = open_embedder(embedder or "auto", stored_id=stored)
+    embedded = Memory.reindex(file, chosen, show_progress=not as_json, again=again)
+    if as_json:
+        render.as_json({"embedded": embedded, "embedder": chosen.id, "before": stored})
+    else:
+        made = counted(embedded, "episode")
+        typer.echo(f"Embedded {made} with {chosen.id}." if embedded else f"All have vectors of {chosen.id}.")
+
+
+def _reindex_tenants(data: Path, name: str | None, *, again: bool, as_json: bool) -> None:
+    from mnemic.cli import render
+    from mnemic.models.resolve import open_embedder
+    from mnemic.serve.backup import files_of
+    from mnemic.serve.reindex import reindex_all
+
+    chosen = None if name in (None, "auto") else open_embedder(name)
+    total = sum((data / one).stat().st_size for one in files_of(data)[:-1])
+    with moved("Embedding", total, show=not as_json) as step:
+        done = reindex_all(data, chosen, again=again, step=step)
+    failed = [one for one in done if one.problem]
+    if as_json:
+        render.as_json({"tenants": [one.to_dict() for one in done]})
+    else:
+        for one in failed:
+            render.complain(f"{one.path} was not embedded. {one.problem}")
+        ids = sorted({one.embedder for one in done if one.embedder})
+        episodes, tenants = sum(one.embedded for one in done), len(done) - len(failed)
+        made = f"Embedded {counted(episodes, 'episode')} of {counted(tenants, 'tenant')}"
+        typer.echo(f"{made}: {', '.join(ids)}." if ids else f"{made}.")
+    if failed:
+        raise typer.Exit(1)
 
 
 def doctor(
@@ -181,4 +244,4 @@ def _show_audit(found: Audit) -> None:
         render.show(Text(render.clean(f"Largest scopes: {largest}")))
 
 
-COMMANDS = (stats, systems, doctor, audit)
+COMMANDS = (stats, systems, reindex, doctor, audit)

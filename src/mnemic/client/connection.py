@@ -39,6 +39,7 @@ LONGEST_ASKED_S = 60.0  # a server that asks for more is not waited for
 LONG_S = 3600.0  # for the answer to an import
 _PIECE = 1 << 18
 _NOT_NOW = (429, 503)
+_NOT_PART = ("v1", "mcp", "inspector")  # of a server's address, though addresses that people copy have them
 _IN_BETWEEN = (502, 504)  # a proxy that does not know whether the server did it
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError)
 
@@ -236,6 +237,9 @@ class Connection:
         if named is None:
             return self._not_mnemic(answer)
         kind, says = named
+        server, _, last = self.address.rpartition("/")
+        if answer.status_code == 404 and kind is ServerUnreachable and last in _NOT_PART:
+            return self._unreachable("there is no such path", f"Leave out the /{last}: {server}")
         return self._unreachable(says, "") if kind is ServerUnreachable else kind(self._without_key(says))
 
     def _not_mnemic(self, answer: httpx.Response) -> ServerUnreachable:

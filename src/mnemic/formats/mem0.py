@@ -25,10 +25,10 @@ from mnemic.formats.message import (
     Message,
     Problem,
     content_digest,
+    digest,
     excerpt,
     filled,
     make_id,
-    own_id,
     passed_over,
     text_of,
     times_of,
@@ -45,6 +45,7 @@ _TIMES = ("created_at", "updated_at")
 _MADE_AGAIN = ("hash", "score", "score_details", "event")
 _MEMORY = re.compile(r'"memory"\s*:\s*"')
 _BESIDE = re.compile(r'"(?:user_id|agent_id|run_id|hash|created_at|updated_at)"\s*:')
+_OWN_ID = re.compile(r"[A-Za-z0-9_.@-]{1,64}")  # UUIDs, as a rule; without a ":" it is never one of ours
 _HISTORY_COLUMNS = ("id", "memory_id", "new_memory", "event")
 
 
@@ -133,7 +134,7 @@ def _history(path: Path, limits: Limits) -> Iterator[Message | Problem]:
 
 def _id(given: str) -> str:
     """A memory's id as mem0 has it, where it can be one here; "" for none."""
-    return given if not given or _IS_ID(given) else make_id("mem0", given)
+    return given if not given or _OWN_ID.fullmatch(given) else make_id("mem0", given)
 
 
 def _event(row: Row, latest: dict[str, str]) -> Iterator[Message | Problem]:

@@ -112,7 +112,7 @@ def own_id(format_name: str, id: object, *rest: str) -> str:
 def passed_over(location: str, counts: Mapping[str, int]) -> Iterator[Problem]:
     """What a reader has left out on purpose, one Problem for each kind of it."""
     for kind, count in sorted(counts.items()):
-        yield Problem(location, f"{count} {kind} were passed over.")
+        yield Problem(location, f"{kind[0].upper()}{kind[1:]} were passed over ({count:,}).")
 
 
 def whole(message: Message) -> Message | Problem:

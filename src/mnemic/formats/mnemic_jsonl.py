@@ -54,7 +54,7 @@ def read_mnemic(path: Path, limits: Limits = LIMITS) -> Iterator[Message | Probl
         else:
             yield from _episode(value, line.location)
     for kind, count in sorted(passed_over.items()):
-        yield Problem(path.name, f"{count} lines of the type {kind} were passed over; systems make those again.")
+        yield Problem(path.name, f"Lines of the type {kind} were passed over ({count:,}); systems make those again.")
 
 
 def _value(line: Line) -> dict[str, Any] | Problem:

@@ -7,8 +7,8 @@ mask over the rows, so that a recall as of an earlier time meets exactly the sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from mnemic.index.vectors import VectorIndex
 from mnemic.model import Episode
 from mnemic.store.contract import Change, IndexRows
 
+T = TypeVar("T")
 Mask = NDArray[np.bool_]
 _EPISODE_BYTES = 1500  # of one that was read, about
 _NUMBERS = {
@@ -52,7 +53,7 @@ class ScopeIndex:
         self._spelled: list[str] = []  # the same by number
         self._speakers: dict[str, set[int]] = {}  # a word of an actor's name -> actor numbers
         self._last_of: dict[tuple[int, int], int] = {}  # (scope, session) -> its last row
-        self._session_numbers: NDArray[np.int64] | None = None
+        self._made: dict[str, Any] = {}  # what was computed from all rows; see `once`
         self.lately: dict[int, Episode] = {}  # read lately, by seq; shared by clones, not by `without`
         self.fields = Fields()  # metadata that filters asked for; shared likewise
         self._is_plain = True  # no echoes and nothing superseded: everything is visible
@@ -83,7 +84,7 @@ class ScopeIndex:
         """Append episodes that follow the last one in the log."""
         n, first = len(rows.seqs), len(self)
         if n:
-            self._session_numbers = None
+            self._made = {}  # another one: clones go on with theirs
             sessions = self._numbers(rows.sessions)
             self._append("seqs", rows.seqs)
             self._append("scopes", rows.scope_ids)
@@ -213,12 +214,21 @@ class ScopeIndex:
     @property
     def session_numbers(self) -> NDArray[np.int64]:
         """[n] the session of each row, numbered from 0 over all scopes; a row without one is a session of its own."""
-        if self._session_numbers is None:
-            keys = self.scopes << 32 | self.sessions
-            alone = np.flatnonzero(self.sessions < 0)
-            keys[alone] = -1 - alone
-            self._session_numbers = np.unique(keys, return_inverse=True)[1].astype(np.int64)
-        return self._session_numbers
+        return self.once("session numbers", self._numbered_sessions)
+
+    def _numbered_sessions(self) -> NDArray[np.int64]:
+        keys = self.scopes << 32 | self.sessions
+        alone = np.flatnonzero(self.sessions < 0)
+        keys[alone] = -1 - alone
+        numbers: NDArray[np.int64] = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+        return numbers
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` gives, computed at the first call and kept until rows are added: for what depends on the rows alone."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: T = self._made[name]
+        return made
 
     @property
     def previous(self) -> NDArray[np.int32]:

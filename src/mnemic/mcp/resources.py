@@ -12,6 +12,7 @@ from mnemic.mcp import show
 from mnemic.mcp.graph import KnowledgeGraph
 from mnemic.mcp.graph_tools import GRAPH_URI, as_json
 from mnemic.model import Session
+from mnemic.text.counting import counted
 
 SUMMARY_URI, SESSIONS_URI = "memory://summary", "memory://sessions"
 SESSION_TEMPLATE = "memory://sessions/{session}"
@@ -74,8 +75,8 @@ def summary(handle: Handle) -> str:
     """What the scope holds, in a page."""
     numbers = handle.stats()
     lines = [
-        f"This memory holds {numbers['episodes']} episodes in {numbers['sessions']} sessions, and {numbers['records']} "
-        "records made from them."
+        f"This memory holds {counted(numbers['episodes'], 'episode')} in {counted(numbers['sessions'], 'session')}, and "
+        f"{counted(numbers['records'], 'record')} made from them."
     ]
     if latest := handle.sessions(limit=_LATEST_SESSIONS, newest_first=True):
         lines += ["Latest sessions:", show.block({"session": one.session, "what": _told(one)} for one in latest)]
@@ -119,4 +120,4 @@ def graph(handle: Handle) -> str:
 
 
 def _told(one: Session) -> str:
-    return f"{one.episodes} episodes, {one.began_at.date().isoformat()} to {one.ended_at.date().isoformat()}"
+    return f"{counted(one.episodes, 'episode')}, {one.began_at.date().isoformat()} to {one.ended_at.date().isoformat()}"

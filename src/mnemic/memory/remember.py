@@ -48,10 +48,11 @@ class Added:
         return iter(self.episodes)
 
     def __str__(self) -> str:
-        there = len(self) - sum(self.is_new)
+        new = sum(self.is_new)
+        there = len(self) - new
         notes = [f"{there} there already"] if there else []
-        notes += [f"{len(self.echoes)} as echoes"] if self.echoes else []
-        return f"Added {sum(self.is_new)} episodes" + (f" ({', '.join(notes)})" if notes else "")
+        notes += [f"{len(self.echoes)} as {'an echo' if len(self.echoes) == 1 else 'echoes'}"] if self.echoes else []
+        return f"Added {new} episode{'' if new == 1 else 's'}" + (f" ({', '.join(notes)})" if notes else "")
 
     @overload
     def __getitem__(self, key: int) -> Episode: ...

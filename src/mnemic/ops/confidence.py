@@ -6,9 +6,16 @@ nowhere in the scope; and, where the cue names somebody who speaks here, whether
 another. Who a message tells of is read from its pronouns: one that says "I" tells of its speaker, one that says "you"
 of somebody else. "What did Ann realise after her race?" finds Bo's "My race was great!", which tells of Bo.
 
+A handful of episodes must be judged otherwise than a long log. In a long log all of the best hits are near to what was
+talked about, and a word that nobody ever said is telling. Among seven facts one hit is the answer and the others are about
+other things, and nearly every word of a question is one that nobody said. So the best hit alone counts there, and missing
+words do not; in between, the one passes into the other with the number of rows.
+
 The evidence goes through a logistic curve whose few coefficients `tools/fit_confidence.py` fits to questions with and
-without an answer, as many of each: so it is a probability where half of what is asked is stored. Cosines differ
-between embedders, so each known embedder has its own coefficients; for another one words alone decide.
+without an answer, as many of each, asked of whole conversations and of small parts of them: so it is a probability where
+half of what is asked is stored. Cosines differ between embedders, so each known embedder has its own coefficients; for
+another one words alone decide. Hashed n-grams know no meanings: among a handful of episodes an answer in other words looks
+to them like no answer at all, so there they never deny more than missing words do.
 """
 
 from __future__ import annotations
@@ -26,6 +33,7 @@ from mnemic.text.speakers import named_speakers
 from mnemic.text.terms import terms
 
 BEST = 5  # hits that are looked at
+MANY = 300  # rows in sight from which a scope is a long log
 _READ = 2000  # characters of a hit: who it tells of shows at its beginning
 
 
@@ -33,10 +41,12 @@ _READ = 2000  # characters of a hit: who it tells of shows at its beginning
 class Evidence:
     """What the best hits have in common with a cue; each in [0, 1] but `about`."""
 
+    best: float = 0.0  # the best cosine of a hit
     meaning: float = 0.0  # the mean over hits of the best cosine in their sessions
     told: float = 0.0  # the largest share of the cue's words that one hit has, rare words counting more
     unknown: float = 0.0  # the share of the cue's words that stand nowhere in sight
     about: float = 0.0  # in [-1, 1]: how much more they tell of the person named than of others; 0 when none is named
+    breadth: float = 0.0  # how far the scope is on the way from nothing to a long log
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,19 @@ class Fit:
     """Coefficients of the logistic curve."""
 
     constant: float
-    meaning: float
+    meaning: float  # of the best hit in a handful of episodes, of all of the best hits in a long log
     told: float
     unknown: float
     about: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """Those of a handful of episodes, and those of a long log."""
+
+    few: Fit
+    many: Fit
+    floor: float = -math.inf  # no handful of episodes adds up to less: what tells nothing must not deny
 
 
 def evidence(
@@ -63,11 +82,14 @@ def evidence(
     speakers = set(named_speakers(cue.text, _heard(index, visible)))
     shares, unknown = _shares(cue.text, speakers, shown, index, visible)
     cosines = _values(shown, "meaning") if with_meaning else [0.0] * len(shown)
+    best = max(cosines)
     return Evidence(
-        meaning=sum(_values(shown, "session")) / len(shown) if with_meaning else 0.0,
+        best=best,
+        meaning=_mean_of_sessions(shown, best) if with_meaning else 0.0,
         told=max(shares),
         unknown=unknown,
         about=_about(shown, speakers, [(share + cosine) / 2 for share, cosine in zip(shares, cosines, strict=True)]),
+        breadth=min(_rows_in_sight(index, visible) / MANY, 1.0) ** 0.5,
     )
 
 
@@ -82,17 +104,21 @@ def confidence(cue: Cue, hits: Sequence[Hit], index: ScopeIndex, visible: Mask |
         one.signal == "told" and one.value > 0.0 for one in hits[0].reasons
     ):  # all of a time is asked for, and it is there
         return _values(hits[:1], "time")[0]
-    fit = next((fit for id, fit in FITS.items() if embedder == id or embedder.startswith(f"{id}/")), None)
-    if fit is not None and (found := evidence(cue, hits, index, visible)).meaning > 0.0:
-        return probability(found, fit)
+    fits = next((fits for id, fits in FITS.items() if embedder == id or embedder.startswith(f"{id}/")), None)
+    if fits is not None and (found := evidence(cue, hits, index, visible)).meaning > 0.0:
+        return probability(found, fits)
     return probability(evidence(cue, hits, index, visible, with_meaning=False), WORDS)
 
 
-def probability(found: Evidence, fit: Fit) -> float:
+def probability(found: Evidence, fits: Fits) -> float:
     """The logistic curve of the evidence."""
-    total = fit.constant + fit.meaning * found.meaning + fit.told * found.told
-    total += fit.unknown * found.unknown + fit.about * found.about
-    return 1.0 / (1.0 + math.exp(-total))
+    few, many = max(_total(found, found.best, fits.few), fits.floor), _total(found, found.meaning, fits.many)
+    return 1.0 / (1.0 + math.exp(-(few + found.breadth * (many - few))))
+
+
+def _total(found: Evidence, meaning: float, fit: Fit) -> float:
+    words = fit.told * found.told + fit.unknown * found.unknown
+    return fit.constant + fit.meaning * meaning + words + fit.about * found.about
 
 
 def of_speaker(text: str) -> float:
@@ -117,6 +143,17 @@ def _values(shown: Sequence[Hit], signal: str) -> list[float]:
     return [next((reason.value for reason in hit.reasons if reason.signal == signal), 0.0) for hit in shown]
 
 
+def _mean_of_sessions(shown: Sequence[Hit], best: float) -> float:
+    """The mean over hits of the best cosine in their sessions; what is in none is one conversation with all the others."""
+    sessions = _values(shown, "session")
+    near = [value if hit.episode and hit.episode.session else best for hit, value in zip(shown, sessions, strict=True)]
+    return sum(near) / len(near)
+
+
+def _rows_in_sight(index: ScopeIndex, visible: Mask | None) -> int:
+    return len(index) if visible is None else int(visible.sum())
+
+
 def _shares(
     text: str, speakers: set[str], shown: Sequence[Hit], index: ScopeIndex, visible: Mask | None
 ) -> tuple[list[float], float]:
@@ -124,7 +161,7 @@ def _shares(
     called = {term for word in speakers for term in terms(word)}
     asked = dict.fromkeys(terms(text))
     wanted = [term for term in asked if term not in called] or list(asked)
-    n_rows = len(index) if visible is None else int(visible.sum())
+    n_rows = _rows_in_sight(index, visible)
     rows = np.searchsorted(index.seqs, [hit.episode.seq for hit in shown if hit.episode])
     held, total, unknown = np.zeros(len(rows)), 0.0, 0.0
     for term in wanted:
@@ -159,10 +196,20 @@ def _about(shown: Sequence[Hit], speakers: set[str], weights: Sequence[float]) -
 _OWN = re.compile(r"\b(?:i|me|my|mine|myself|we|us|our|ours)\b", re.IGNORECASE)
 _OTHERS = re.compile(r"\b(?:you|your|yours|yourself)\b", re.IGNORECASE)
 
-# Fitted by tools/fit_confidence.py on five conversations of LoCoMo, 21 chats of BEAM and three of LongMemEval. By the id of
-# the embedder; an id that goes on behind a slash is the same model, reading more or less of a text.
-WORDS = Fit(constant=-0.64, meaning=0.00, told=1.88, unknown=-2.31, about=9.21)
+# Fitted by tools/fit_confidence.py on five conversations of LoCoMo, 21 chats of BEAM and three of LongMemEval, whole and in
+# parts. By the id of the embedder; an id that goes on behind a slash is the same model, reading more or less of a text.
+WORDS = Fits(
+    few=Fit(constant=-0.97, meaning=0.00, told=5.07, unknown=0.00, about=3.17),
+    many=Fit(constant=-0.64, meaning=0.00, told=1.88, unknown=-2.31, about=9.21),
+)
 FITS = {
-    "all-MiniLM-L6-v2/53aa5117": Fit(constant=-2.67, meaning=4.85, told=0.88, unknown=-1.80, about=6.71),
-    "hashing/char3-5/1024/v1": Fit(constant=-2.01, meaning=4.36, told=1.46, unknown=-1.90, about=7.10),
+    "all-MiniLM-L6-v2/53aa5117": Fits(
+        few=Fit(constant=-2.44, meaning=6.13, told=2.14, unknown=0.00, about=2.14),
+        many=Fit(constant=-2.67, meaning=4.85, told=0.88, unknown=-1.80, about=6.71),
+    ),
+    "hashing/char3-5/1024/v1": Fits(
+        few=Fit(constant=-2.00, meaning=6.03, told=3.11, unknown=0.00, about=3.70),
+        many=Fit(constant=-2.01, meaning=4.36, told=1.46, unknown=-1.90, about=7.10),
+        floor=WORDS.few.constant,
+    ),
 }

@@ -33,7 +33,8 @@ def weighted_sum(signals: Mapping[str, NDArray[np.float32]], weights: Mapping[st
     """[n] the sum of the signals, each [n] in [0, 1], times their weights; in [0, 1] when the weights sum to 1."""
     total = np.zeros(len(next(iter(signals.values()))), np.float32)
     for name, values in signals.items():
-        total += np.float32(weights[name]) * values
+        if weight := weights[name]:
+            total += np.float32(weight) * values
     return total
 
 

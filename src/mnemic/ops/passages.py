@@ -30,6 +30,31 @@ class PassageScores:
     session: Signal  # all episodes of its session
 
 
+@dataclass(frozen=True, slots=True)
+class Norms:
+    """What a passage's length takes off its score; it depends on the rows in sight alone."""
+
+    pair: Signal  # [n]
+    session: Signal  # [number of sessions]
+
+    @classmethod
+    def of(
+        cls,
+        lexical: LexicalIndex,
+        previous: NDArray[np.int32],
+        sessions: NDArray[np.int64],
+        visible: Mask | None = None,
+    ) -> Norms:
+        """previous: [n] neighbours in sight, -1 for none; sessions: [n] numbers from 0."""
+        lengths = lexical.lengths.values.astype(np.float32)
+        if visible is not None:
+            lengths = np.where(visible, lengths, np.float32(0.0))
+        n_sessions = int(sessions.max()) + 1 if len(sessions) else 0
+        pairs = lengths + np.where(previous >= 0, lengths[previous], np.float32(0.0))
+        whole = np.bincount(sessions, weights=lengths, minlength=n_sessions).astype(np.float32)
+        return cls(_norm(pairs, pairs if visible is None else pairs[visible]), _norm(whole, whole[whole > 0]))
+
+
 def passage_scores(
     lexical: LexicalIndex,
     terms: Sequence[str],
@@ -37,26 +62,23 @@ def passage_scores(
     following: NDArray[np.int32],
     sessions: NDArray[np.int64],
     visible: Mask | None = None,
+    norms: Norms | None = None,
 ) -> PassageScores:
     """BM25 of each row's pair and of its session for the cue's terms.
 
-    previous, following: [n] neighbours in sight, -1 for none; sessions: [n] numbers from 0.
+    previous, following: [n] neighbours in sight, -1 for none; sessions: [n] numbers from 0. norms: of the same rows, where
+    they are known.
     """
     n = len(lexical)
     pair = np.zeros(n, np.float32)
-    n_sessions = int(sessions.max()) + 1 if n else 0
-    session = np.zeros(n_sessions, np.float32)
-    lengths = lexical.lengths.values.astype(np.float32)
-    if visible is not None:
-        lengths = np.where(visible, lengths, np.float32(0.0))
     n_visible = n if visible is None else int(visible.sum())
     if not n_visible:
         return PassageScores(pair, pair)
-    pair_lengths = lengths + np.where(previous >= 0, lengths[previous], np.float32(0.0))
-    session_lengths = np.bincount(sessions, weights=lengths, minlength=n_sessions).astype(np.float32)
-    pair_norm = _norm(pair_lengths, pair_lengths if visible is None else pair_lengths[visible])
-    session_norm = _norm(session_lengths, session_lengths[session_lengths > 0])
-    counts = np.zeros(n, np.float32)
+    norms = norms or Norms.of(lexical, previous, sessions, visible)
+    pair_norm, session_norm = norms.pair, norms.session
+    n_sessions = len(session_norm)
+    session = np.zeros(n_sessions, np.float32)
+    counts = np.zeros(n + 1, np.float32)  # one more: no neighbour, -1, has nothing
     ideal = 0.0
     for term in dict.fromkeys(terms):
         rows, times = lexical.postings(term)
@@ -71,7 +93,7 @@ def passage_scores(
         touched = np.concatenate([rows, after[after >= 0]])  # a row that comes twice is given the same value twice
         counts[rows] = times
         earlier = previous[touched]
-        found = counts[touched] + np.where(earlier >= 0, counts[earlier], np.float32(0.0))
+        found = counts[touched] + counts[earlier]
         pair[touched] += idf * (K1 + 1.0) * found / (found + pair_norm[touched])
         counts[rows] = 0.0
         counted = np.bincount(sessions[rows], weights=times, minlength=n_sessions)

@@ -9,16 +9,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio.to_thread
-from fastapi import FastAPI
-from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
-from starlette.exceptions import HTTPException
-
 from mnemic._version import __version__
 from mnemic.clock import Clock, SystemClock
-from mnemic.errors import MnemicError
+from mnemic.errors import DependencyMissing, MnemicError
+
+try:
+    import anyio.to_thread
+    from fastapi import FastAPI
+    from fastapi.concurrency import run_in_threadpool
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.openapi.utils import get_openapi
+    from starlette.exceptions import HTTPException
+except ImportError as error:
+    raise DependencyMissing(
+        f'The server needs the package {error.name}, which is not installed. Run `pip install "mnemic[server]"`.',
+        name=error.name,
+    ) from error
+
 from mnemic.serve import problems
 from mnemic.serve.doors import add_doors
 from mnemic.serve.guard import Guard

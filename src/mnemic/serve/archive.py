@@ -2,7 +2,8 @@
 
 A backup is a folder, or one file (.tar, .tar.gz): a copy of each tenant's file and of `server.db`, and a manifest with the
 size and SHA-256 of each. Files of any other name, links, and files that the manifest does not know make it no backup.
-`backup.py` writes them, `restore.py` brings them back.
+The manifest also names the tenants whose files were too damaged to be copied. `backup.py` writes backups, `restore.py`
+brings them back.
 """
 
 from __future__ import annotations
@@ -46,12 +47,21 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A tenant's file that could not be copied."""
+
+    path: str
+    reason: str  # the name of an error
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a backup says of itself."""
 
     made_by: str
     made_at: str
     files: tuple[Item, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -67,6 +77,8 @@ class Manifest:
         """As JSON-ready values."""
         head = {"format": FORMAT, "version": VERSION, "made_by": self.made_by, "made_at": self.made_at}
         values = {**head, "files": [asdict(one) for one in self.files]}
+        if self.left_out:
+            values["left_out"] = [asdict(one) for one in self.left_out]
         return {**values, "sha256": hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()}
 
 
@@ -160,13 +172,14 @@ def checked_manifest(reader: Reader) -> Manifest:
             Item(str(one["path"]), int(one["bytes"]), str(one["sha256"]), _count(one["episodes"]))
             for one in values["files"]
         )
-        found = Manifest(str(values["made_by"]), str(values["made_at"]), items)
+        left_out = tuple(LeftOut(str(one["path"]), str(one["reason"])) for one in values.get("left_out", ()))
+        found = Manifest(str(values["made_by"]), str(values["made_at"]), items, left_out)
         is_whole = found.to_dict()["sha256"] == values["sha256"]
     except (*DAMAGE, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreCorrupt(f"The backup's {MANIFEST} cannot be read ({error}). Use another backup.") from error
     if not is_whole:
         raise StoreCorrupt(f"The backup's {MANIFEST} is not what was written. Use another backup.")
-    paths = [one.path for one in found.files]
+    paths = [one.path for one in found.files] + [one.path for one in found.left_out]
     if odd := [path for path in paths if not SAFE_NAME.fullmatch(path)]:
         raise StoreCorrupt(
             f"The backup names the file {odd[0][:120]!a}, which no backup holds. Nothing was written. Do not use it."
@@ -177,6 +190,7 @@ def checked_manifest(reader: Reader) -> Manifest:
         )
     if len(set(names)) != len(names):
         raise StoreCorrupt("The backup holds a file twice. Nothing was written. Do not use it.")
+    paths = [one.path for one in found.files]
     if missing := sorted(set(paths) - set(names)):
         raise StoreCorrupt(
             f"The backup lacks {missing[0]} and {len(missing) - 1} more. Nothing was written. Use another."

@@ -1,7 +1,8 @@
 """Making a backup of a data folder while it is served.
 
 Each copy is of one moment; the server's own file is copied last, so it knows every tenant that is in the backup. Caches and
-uploads are left out. What was written is read again before the backup gets its name.
+uploads are left out. A tenant's file that is damaged does not keep the others from being saved: the manifest names it. What
+was written is read again before the backup gets its name.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sqlite3
 import tarfile
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from mnemic._version import __version__
-from mnemic.errors import NotAStore, ParameterError, StoreCorrupt
+from mnemic.errors import NotAStore, ParameterError, StoreCorrupt, StoreReadOnly, StoreTooNew
 from mnemic.serve.archive import (
     MANIFEST,
     SAFE_NAME,
     TENANTS,
     Item,
+    LeftOut,
     Manifest,
     Step,
     check_store,
@@ -35,16 +39,20 @@ from mnemic.store.database import translated
 
 COMPRESSED = (".tar.gz", ".tgz")
 ARCHIVES = (".tar", *COMPRESSED)
+_DAMAGED = (StoreCorrupt, NotAStore, StoreTooNew, StoreReadOnly)  # of one file; a full or busy disk is of all
+_SUFFIX = re.compile(r"\.(?=[^.]*[A-Za-z])[A-Za-z0-9]+")  # of a kind of file, and not of a date or a version
 _PAGES = 1024  # copied between two looks at the progress
 
 
 def back_up(data: Path, target: Path, now: datetime, step: Step = lambda n: None) -> Manifest:
     """Write a data folder, which may be in use, to a new folder or .tar, .tar.gz. What it holds, once it is on disk.
 
-    Raises ParameterError for a target that is there or cannot be, StoreCorrupt for a file that is damaged, and StoreFull.
+    Tenants' files that are damaged are named in `left_out`. Raises ParameterError for a target that is there or cannot be,
+    StoreCorrupt where the server's own file is damaged, and StoreFull.
     """
     sources = files_of(data)
     check_target(target)
+    check_kind(target)
     if target.resolve().is_relative_to(data.resolve()):
         raise ParameterError(f"{target} lies in the folder that is backed up. Give a place outside of {data}.")
     with drafted(target) as draft:
@@ -84,6 +92,15 @@ def check_target(target: Path) -> None:
         raise ParameterError(f"{target} is there already, and a backup overwrites nothing. Give a new name.")
     if not target.parent.is_dir():
         raise ParameterError(f"The folder {target.parent} does not exist. Make it first.")
+
+
+def check_kind(target: Path) -> None:
+    """Raise ParameterError for a name that promises another kind of file than is written."""
+    if _SUFFIX.fullmatch(target.suffix) and not target.name.lower().endswith(ARCHIVES):
+        raise ParameterError(
+            f"{target} ends in {target.suffix}, and no backup of that kind is made. Give a name in {', '.join(ARCHIVES)}, or "
+            "one without a suffix, for a folder."
+        )
 
 
 def files_of(data: Path) -> list[str]:
@@ -142,26 +159,27 @@ def _copy(reading: sqlite3.Connection, target: Path, step: Step) -> None:
 def _into_folder(data: Path, sources: list[str], draft: Path, now: datetime, step: Step) -> Manifest:
     draft.mkdir(mode=0o700)
     (draft / TENANTS).mkdir(mode=0o700)
-    items = [item for name in sources if (item := _copied(data, name, draft / name, step))]
-    made = Manifest(f"mnemic {__version__}", now.isoformat(), tuple(items))
+    copied = _Copied()
+    for _ in copied.each(data, sources, lambda name: draft / name, step):
+        pass
+    made = copied.manifest(now)
     with os.fdopen(os.open(draft / MANIFEST, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
         out.write(_as_bytes(made))
     return made
 
 
 def _into_tar(data: Path, sources: list[str], draft: Path, target: Path, now: datetime, step: Step) -> Manifest:
-    items, mode = [], "w:gz" if target.name.lower().endswith(COMPRESSED) else "w"
+    mode = "w:gz" if target.name.lower().endswith(COMPRESSED) else "w"
     copy = draft.with_name(f"{draft.name}.file")
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    copied = _Copied()
     try:
         with tarfile.open(draft, mode) as tar:  # type: ignore[call-overload]
-            for name in sources:
-                if item := _copied(data, name, copy, step):
-                    items.append(item)
-                    with copy.open("rb") as content:
-                        tar.addfile(_member(name, item.bytes, now), content)
-                    copy.unlink()
-            made = Manifest(f"mnemic {__version__}", now.isoformat(), tuple(items))
+            for item in copied.each(data, sources, lambda _: copy, step):
+                with copy.open("rb") as content:
+                    tar.addfile(_member(item.path, item.bytes, now), content)
+                copy.unlink()
+            made = copied.manifest(now)
             said = _as_bytes(made)
             tar.addfile(_member(MANIFEST, len(said), now), io.BytesIO(said))
     finally:
@@ -169,14 +187,35 @@ def _into_tar(data: Path, sources: list[str], draft: Path, target: Path, now: da
     return made
 
 
-def _copied(data: Path, name: str, copy: Path, step: Step) -> Item | None:
-    """A file's copy in the backup; None where its tenant was forgotten since it was listed."""
-    if not (data / name).exists():
-        return None
-    episodes = copy_store(data / name, copy, step)
-    with copy.open("rb") as content:
-        digest, size = digest_of(content)
-    return Item(name, size, digest, episodes)
+class _Copied:
+    """What was copied so far, and what could not be."""
+
+    def __init__(self) -> None:
+        self._items: list[Item] = []
+        self._left_out: list[LeftOut] = []
+
+    def each(self, data: Path, sources: list[str], place: Callable[[str], Path], step: Step) -> Iterator[Item]:
+        """Copy each file to its place, and yield it while the copy is there."""
+        for name in sources:
+            copy = place(name)
+            if not (data / name).exists():  # its tenant was forgotten since it was listed
+                continue
+            try:
+                episodes = copy_store(data / name, copy, step)
+            except _DAMAGED as error:
+                copy.unlink(missing_ok=True)
+                if name == CONTROL_FILE:
+                    raise
+                self._left_out.append(LeftOut(name, type(error).__name__))
+                continue
+            with copy.open("rb") as content:
+                digest, size = digest_of(content)
+            self._items.append(Item(name, size, digest, episodes))
+            yield self._items[-1]
+
+    def manifest(self, now: datetime) -> Manifest:
+        """What the backup says of itself."""
+        return Manifest(f"mnemic {__version__}", now.isoformat(), tuple(self._items), tuple(self._left_out))
 
 
 def _member(name: str, size: int, now: datetime) -> tarfile.TarInfo:

@@ -19,7 +19,7 @@ from mnemic.serve.inspector.pages import router
 from mnemic.serve.jobs import Job
 from mnemic.serve.leased import leased
 from mnemic.serve.problems import from_error
-from mnemic.serve.routes.made import readable_scopes
+from mnemic.serve.routes.made import may_look_into, readable_scopes
 from mnemic.serve.routes.upkeep import job_of
 from mnemic.serve.server import Ids, Server
 
@@ -33,7 +33,9 @@ _TENANTS = 200  # looked into for one page of scopes
 
 def add_doors(app: FastAPI) -> None:
     """Put both into the application."""
-    app.router.routes.append(Route(MCP_PATH, _Mcp(app)))
+    mcp = _Mcp(app)
+    # both, and no redirect from one to the other: clients send no body after one
+    app.router.routes += [Route(MCP_PATH, mcp), Route(f"{MCP_PATH}/", mcp)]
     app.include_router(router(_Desk(app)))
 
 
@@ -109,7 +111,7 @@ class _Desk:
             for name in names:
                 if name < after.partition("/")[0]:
                     continue
-                counts, _ = readable_scopes(server, who, name, None, 1)
+                counts = readable_scopes(server, who, name, None, 1).counts
                 if name == "":
                     counts = {"": counts[""]} if "" in counts else {}
                 found |= {
@@ -123,6 +125,15 @@ class _Desk:
                 break
             last = names[-1]
         return sorted(found.items())[:limit]
+
+    def unreadable(self, request: Request, prefix: str) -> Sequence[tuple[str, str]]:
+        """Tenants that begin with `prefix` and could not be read when they were last asked, each with the error's name."""
+        who = self._server.principal(request)
+        first = prefix.partition("/")[0]
+        known = self._server.tenants.unreadable
+        return sorted(
+            (name, code) for name, code in known.items() if name.startswith(first) and may_look_into(who, name)
+        )
 
     def jobs(self, request: Request, state: str | None, after: str, limit: int) -> Sequence[Job]:
         """Jobs in scopes that the caller may read, newest first."""

@@ -28,6 +28,7 @@ from mnemic.model import is_within, new_id
 from mnemic.serve.control import Control
 from mnemic.serve.job_queue import ALONE, AUTOMATIC, Job, JobList, JobQueue, Reports
 from mnemic.serve.problems import told
+from mnemic.text.counting import counted
 
 __all__ = ["Job", "Jobs", "Leases", "Pace"]
 Errors = list[str]  # a name for what Jobs.list would hide from type checkers inside the class
@@ -243,7 +244,8 @@ class Jobs:
         self._queue.report(job.id, self._owner, reports)
         if not errors:
             observed = sum(int(report["observed"]) for report in reports.values())
-            self._queue.done(job.id, self._owner, f"{observed:,} episodes observed in {len(paths):,} scopes")
+            said = f"{counted(observed, 'episode')} observed in {counted(len(paths), 'scope')}"
+            self._queue.done(job.id, self._owner, said)
         return errors
 
     def _is_free(self, scope: str) -> bool:

@@ -14,9 +14,12 @@ import signal
 import socket
 import sqlite3
 import ssl
+import sys
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 GRACE_S = 20  # for requests under way when the server is told to stop
 LOCK = "server.lock"
+API, MCP = "/v1", "/mcp"
 MOST_FILES = 65_536  # where the system's limit is none at all
 _BACKLOG = 2048
 _LOG = logging.getLogger("mnemic.serve")
@@ -59,6 +63,7 @@ def serve(settings: Settings, *, log_format: Format = "text", verbose: bool = Fa
         has_keys = check_keys(settings)
         with bound(settings.host, settings.port) as listening:
             configure(log_format, verbose=verbose)
+            log_warnings()
             raise_file_limit()
             door = Door(create_app(settings, holds_folder=True))
             config = uvicorn.Config(
@@ -74,8 +79,8 @@ def serve(settings: Settings, *, log_format: Format = "text", verbose: bool = Fa
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,
             )
-            scheme = "https" if settings.tls_cert else "http"
-            _run(uvicorn.Server(config), door, listening, _greeting(settings, scheme, listening, has_keys))
+            greeting = Greeting.of(settings, listening, has_keys)
+            _run(_server(config, lambda: greet(greeting, log_format)), door, listening)
 
 
 def make_folder(data: Path) -> None:
@@ -115,7 +120,7 @@ def check_tls(certificate: Path | None, key: Path | None) -> None:
 
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
-    """Hold the folder for this process. Raises StoreBusy where another serves it."""
+    """Hold the folder for this process. Raises StoreBusy where another serves or embeds it."""
     # a lock of SQLite's on a file of its own: it works on every system, and ends with the process, however that ends
     lock = sqlite3.connect(data / LOCK, timeout=0.2, isolation_level=None, check_same_thread=False)
     try:
@@ -124,7 +129,8 @@ def only_one(data: Path) -> Iterator[None]:
         except sqlite3.OperationalError as error:
             if (error.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_BUSY:
                 raise StoreBusy(
-                    f"Another server serves {data} already. Stop it first, or give another folder with --data."
+                    f"Another server serves {data} already, or it is being embedded again. Stop that first, or give another "
+                    "folder with --data."
                 ) from None
             raise StoreReadOnly(
                 f"{data / LOCK} cannot be written ({error}). Check that you may write there."
@@ -169,7 +175,75 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _run(server: uvicorn.Server, door: Door, listening: socket.socket, greeting: tuple[str, dict[str, object]]) -> None:
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a server says of itself once it answers."""
+
+    url: str
+    data: str
+    has_keys: bool
+    is_in_the_clear: bool  # others reach it, and there is no TLS
+
+    @classmethod
+    def of(cls, settings: Settings, listening: socket.socket, has_keys: bool) -> Greeting:
+        """From the settings, and where it listens."""
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        url = f"{'https' if settings.tls_cert else 'http'}://{shown}:{port}"
+        return cls(url, str(settings.data.absolute()), has_keys, not settings.is_loopback and not settings.tls_cert)
+
+    @property
+    def lines(self) -> tuple[str, str, str]:
+        """For people."""
+        here = self.url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
+        keys = "Keys are needed" if self.has_keys else "No key was made: only this machine may ask"
+        return (
+            f"Mnemic {__version__} is ready. The inspector: {here}/ (REST under {API}, MCP at {MCP}).",
+            f"{keys}. `mnemic keys create` makes {'another' if self.has_keys else 'one'}.",
+            f"Data: {self.data}. Ctrl-C ends the server.",
+        )
+
+
+def greet(greeting: Greeting, log_format: Format) -> None:
+    """Say that the server answers: three lines to a person, one event to a machine; and whether keys can be overheard."""
+    if log_format == "text":
+        sys.stderr.write("".join(f"{line}\n" for line in greeting.lines))
+        sys.stderr.flush()
+    else:
+        access = "keys" if greeting.has_keys else "open to this machine"
+        fields = {"version": __version__, "url": greeting.url, "data": greeting.data, "access": access}
+        _LOG.info("ready", extra={FIELDS: fields})
+    if greeting.is_in_the_clear:
+        _LOG.warning(
+            "Keys and memories travel in the clear, unless a proxy in front does TLS. Give --tls-cert and --tls-key, or "
+            "listen on 127.0.0.1 behind the proxy."
+        )
+
+
+def log_warnings() -> None:
+    """Log warnings without their place in the code, which tells an operator nothing."""
+
+    def log(message: Warning | str, *_: object, **__: object) -> None:
+        _LOG.warning("%s", message)
+
+    warnings.showwarning = log
+
+
+def _server(config: uvicorn.Config, greet: Callable[[], None]) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Greets once the application has started."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                greet()
+
+    return Server(config)
+
+
+def _run(server: uvicorn.Server, door: Door, listening: socket.socket) -> None:
     def stop(*_: object) -> None:
         server.should_exit = True
 
@@ -177,8 +251,6 @@ def _run(server: uvicorn.Server, door: Door, listening: socket.socket, greeting:
         # uvicorn raises a signal again when it has ended gracefully; with these, the process then leaves with 0
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-    message, fields = greeting
-    _LOG.info(message, extra={FIELDS: fields})
     try:
         server.run(sockets=[listening])
     except SystemExit:  # the application did not start
@@ -187,20 +259,6 @@ def _run(server: uvicorn.Server, door: Door, listening: socket.socket, greeting:
     if door.failure is not None:
         raise door.failure
     _LOG.info("stopped")
-
-
-def _greeting(
-    settings: Settings, scheme: str, listening: socket.socket, has_keys: bool
-) -> tuple[str, dict[str, object]]:
-    host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    access = "keys" if has_keys else "open to this machine"
-    return "starting", {
-        "version": __version__,
-        "url": f"{scheme}://{shown}:{port}",
-        "data": str(settings.data),
-        "access": access,
-    }
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:

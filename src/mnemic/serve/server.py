@@ -95,6 +95,11 @@ class Server:
         self.metrics.gauge("mnemic_open_tenants", "Tenant files that are open.", read=lambda: self.tenants.open_count)
         self.job_counts = self.metrics.gauge("mnemic_jobs", "Background jobs by state.", {"state": STATES})
         self.metrics.gauge("mnemic_index_bytes", "Memory of all indexes.", read=lambda: self.tenants.index_bytes)
+        self.metrics.gauge(
+            "mnemic_tenants_unreadable",
+            "Tenants that could not be read when they were last asked; the log names them.",
+            read=lambda: len(self.tenants.unreadable),
+        )
 
     def principal(self, request: HTTPConnection) -> Principal:
         """Who asks; counted once for each request. Raises Unauthenticated and TooManyRequests."""

@@ -17,7 +17,7 @@ class Settings:
     data: Path  # a folder: one file per tenant, the server's own database, uploads under way
     host: str = "127.0.0.1"
     port: int = 8700
-    embedder: str | None = None  # as in Memory.open; one for all tenants
+    embedder: str | None = None  # as in Memory.open; of new tenants: others keep the one that made their vectors
     max_open_tenants: int = 64
     index_memory_mb: int = 512  # of all open tenants together
     idle_close_s: float = 300.0  # a tenant that nobody asked for so long is closed

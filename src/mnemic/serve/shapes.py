@@ -409,10 +409,18 @@ class ScopeCount(Out):
     episodes: int
 
 
+class TenantProblem(Out):
+    """A tenant that cannot be read now; its operator finds the reason in the server's log."""
+
+    tenant: str
+    code: str
+
+
 class ScopePage(Out):
     """Scopes that hold anything."""
 
     scopes: list[ScopeCount]
+    problems: list[TenantProblem]
     next_cursor: str | None
 
 

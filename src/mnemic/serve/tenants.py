@@ -2,7 +2,8 @@
 
 A request leases its tenant's memory; what is leased is never closed. Opening and closing hold a lock of that tenant alone,
 so no tenant waits for another. Which file belongs to which tenant is told by the file's name, and kept in the file as well:
-a file that was put in another's place is refused.
+a file that was put in another's place is refused. What cannot be read concerns its tenant alone: the log says it once, and
+`unreadable` tells of it until it can be read again.
 """
 
 from __future__ import annotations
@@ -18,13 +19,31 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mnemic.clock import Clock
-from mnemic.errors import MnemicError, NotAStore, StoreClosed
+from mnemic.errors import (
+    EmbedderMismatch,
+    MnemicError,
+    NotAStore,
+    StoreClosed,
+    StoreCorrupt,
+    StoreReadOnly,
+    StoreTooNew,
+)
 from mnemic.memory import Memory
+from mnemic.memory.shared import Shared
 from mnemic.model import check_scope
 from mnemic.models.embedder import Embedder
 from mnemic.serve.control import Control
+from mnemic.serve.embedders import Embedders
 from mnemic.serve.settings import Settings
+from mnemic.store.sqlite import SqliteStore
 
+UNREADABLE = (
+    StoreCorrupt,
+    NotAStore,
+    StoreTooNew,
+    StoreReadOnly,
+    EmbedderMismatch,
+)  # of one tenant, until somebody acts
 ROOT_FILE = "root.db"
 _LOG = logging.getLogger("mnemic.serve.tenants")
 _TIDY_EVERY_S = 1.0
@@ -54,13 +73,14 @@ def file_name(tenant: str) -> str:
 class _Tenant:
     """A tenant's place in the table: its memory while it is open, and who uses it."""
 
-    __slots__ = ("leases", "memory", "turn", "used_at")
+    __slots__ = ("is_outdated", "leases", "memory", "turn", "used_at")
 
     def __init__(self) -> None:
         self.turn = threading.Lock()  # held while it is opened or closed
         self.memory: Memory | None = None
         self.leases = 0
         self.used_at = 0.0
+        self.is_outdated = False  # its file was embedded again meanwhile
 
 
 class Tenants:
@@ -72,7 +92,8 @@ class Tenants:
         self._settings = settings
         self._control = control
         self._clock = clock
-        self._embedder = embedder
+        self._embedders = Embedders(embedder)
+        self._unreadable: dict[str, str] = {}
         self._table: OrderedDict[str, _Tenant] = OrderedDict()  # least recently used first
         self._lock = threading.RLock()  # of the table and the counts, never held while a file is opened or closed
         self._is_closed = False
@@ -87,10 +108,12 @@ class Tenants:
         """The memory of a scope, for as long as the block runs. A tenant that is not there is empty, unless `create`.
 
         handle_on: the scope that the handle is on, where ids given to its verbs lead from there to `scope`.
-        Raises StoreClosed when the server is going down, and what Memory.open raises.
+        Raises StoreClosed when the server is going down, EmbedderMismatch where the tenant's embedder cannot be opened, and
+        what Memory.open raises.
         """
         name, on = tenant_of(scope), scope if handle_on is None else handle_on
         if not create and not self.exists(name):
+            self._is_well(name)
             yield self._nothing.scope(on)
             return
         tenant = self._take(name)
@@ -98,8 +121,17 @@ class Tenants:
             with tenant.turn:
                 memory = tenant.memory
                 if memory is None:
-                    memory = tenant.memory = self._opened(name)
-            yield memory.scope(on)
+                    try:
+                        memory = tenant.memory = self._opened(name)
+                    except UNREADABLE as error:
+                        self._is_ill(name, error)
+                        raise
+                    self._is_well(name)
+            with self._followed(tenant):
+                yield memory.scope(on)
+        except (StoreCorrupt, NotAStore) as error:
+            self._is_ill(name, error)
+            raise
         finally:
             self._give_back(tenant)
             too_many = len(self._table) - self._settings.max_open_tenants
@@ -122,6 +154,12 @@ class Tenants:
     def names(self, prefix: str = "", after: str | None = None, limit: int = 100) -> list[str]:
         """Names of tenants in order, a page at a time."""
         return self._control.tenants(after=after, limit=limit, prefix=prefix)
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Tenants that could not be read when they were last asked, with the name of the error."""
+        with self._lock:
+            return dict(self._unreadable)
 
     @property
     def open_count(self) -> int:
@@ -188,24 +226,48 @@ class Tenants:
     def _opened(self, name: str) -> Memory:
         path = self.path_of(name)
         self._control.claim_tenant(name, path.name)  # first: a name without a file is an empty tenant
-        memory = Memory.open(
-            path, embedder=self._embedder, clock=self._clock, index_memory_mb=self._settings.index_memory_mb
-        )
-        owner = memory.claim_name(name)
-        if owner != name:
-            memory.close()
-            raise NotAStore(
-                f"{path} holds the memory of another tenant. Nothing was read or changed. Put back the right file, or restore "
-                "a backup."
-            )
+        store = SqliteStore(path, clock=self._clock)
+        try:
+            embedder = self._embedders.of(store.meta("embedder"))
+            memory = Memory(Shared(store, embedder, self._clock, self._settings.index_memory_mb))
+            _check_owner(memory, name)
+        except BaseException:
+            store.close()
+            raise
         self.opened += 1
         return memory
+
+    @contextmanager
+    def _followed(self, tenant: _Tenant) -> Iterator[None]:
+        """Open it again, for the next call, where another process has embedded its file with another embedder."""
+        try:
+            yield
+        except EmbedderMismatch as error:
+            tenant.is_outdated = True
+            self._wanted.set()
+            raise EmbedderMismatch(
+                "This tenant was embedded again, with another embedder, while it was open. Nothing was written. Try again "
+                "in a moment."
+            ) from error
+
+    def _is_ill(self, name: str, error: MnemicError) -> None:
+        code = type(error).__name__
+        with self._lock:
+            is_known = self._unreadable.get(name) == code
+            self._unreadable[name] = code
+        if not is_known:
+            _LOG.error("The tenant in %s cannot be read: %s: %s", file_name(name), code, error)
+
+    def _is_well(self, name: str) -> None:
+        if name in self._unreadable:
+            with self._lock:
+                self._unreadable.pop(name, None)
 
     def _superfluous(self) -> list[str]:
         with self._lock:
             free = [(name, one) for name, one in self._table.items() if not one.leases]
             now = time.monotonic()
-            idle = [name for name, one in free if now - one.used_at > self._settings.idle_close_s]
+            idle = [name for name, one in free if one.is_outdated or now - one.used_at > self._settings.idle_close_s]
             many = max(0, len(self._table) - self._settings.max_open_tenants)
             chosen = dict.fromkeys([*idle, *(name for name, _ in free[:many])])
             open_ones = [(name, one.memory) for name, one in self._table.items() if one.memory is not None]
@@ -238,3 +300,11 @@ class Tenants:
                     self._table.pop(name, None)
         finally:
             tenant.turn.release()
+
+
+def _check_owner(memory: Memory, name: str) -> None:
+    if memory.claim_name(name) != name:
+        raise NotAStore(
+            f"{memory.path} holds the memory of another tenant. Nothing was read or changed. Put back the right file, or "
+            "restore a backup."
+        )

@@ -50,7 +50,7 @@ from mnemic.ops.asking import looks_back, subject, whose
 from mnemic.ops.confidence import confidence
 from mnemic.ops.fuse import reasons, weighted_sum
 from mnemic.ops.neighbours import Beside, around, beside, best_of_session, smoothed
-from mnemic.ops.passages import PassageScores, passage_scores
+from mnemic.ops.passages import Norms, PassageScores, passage_scores
 from mnemic.ops.repeats import fold_repeats
 from mnemic.ops.signals import in_order, mentions, of_another, recency, said_by, strength
 from mnemic.ops.spread import Found, Names, Sight, associate, names_in
@@ -202,7 +202,11 @@ class Hybrid(MemorySystem):
         called = {term for word in speakers for term in terms(word)}
         wanted = tuple(term for term in asked if term not in called) or tuple(asked)
         vector = view.query_vector(cue, text)
-        found = passage_scores(index.lexical, wanted, *neighbours, index.session_numbers, visible)
+        sessions = index.session_numbers
+        norms = (
+            index.once("norms", lambda: Norms.of(index.lexical, neighbours[0], sessions)) if visible is None else None
+        )
+        found = passage_scores(index.lexical, wanted, *neighbours, sessions, visible, norms)
         sums, ideal = index.lexical.scores(wanted, visible)
         own = np.minimum(sums / np.float32(ideal or 1.0), 1.0)
         ranked = None
@@ -250,6 +254,8 @@ class Hybrid(MemorySystem):
         if not self.params.instructions or looks_back(cue.text):
             return found
         may_be = may_be & (index.lexical.lengths.values[rows] <= LONGEST_TERMS)
+        if not may_be.any():
+            return found
         likely = np.zeros(len(index), np.float32)
         for term in INSTRUCTION_TERMS:
             likely[index.lexical.rows_of(term)] = 1.0

@@ -107,8 +107,11 @@ def add(router: APIRouter, frame: Frame) -> None:
 
 def _around(memory: Memory, question: Question) -> dict[str, Any]:
     """What the form needs besides the question: systems, sessions, and the stops of the slider."""
-    stops = looking.calendar(memory, include_children=question.children).stops
+    calendar = looking.calendar(memory, include_children=question.children)
+    stops = calendar.stops
     return {
+        "stored": calendar.episodes,
+        "has_below": not calendar.episodes and any(memory.scopes().values()),
         "systems": [(card.id, card.summary) for card in cards()],
         "known_sessions": [one.session for one in memory.sessions(limit=100, newest_first=True)],
         "stops": stops if len(stops) > 1 else (),

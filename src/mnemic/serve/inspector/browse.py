@@ -45,7 +45,6 @@ def add(router: APIRouter, frame: Frame) -> None:
             "scopes.html",
             principal=principal,
             title="Scopes",
-            origin=str(request.base_url).rstrip("/"),
             prefix=prefix,
             after=after,
             scopes=[(path, path.count("/") if path else 0, n) for path, n in shown],

@@ -139,6 +139,7 @@ class Frame:
             link=link,
             asset=lambda name: f"{root}{PREFIX}/static/{name}?v={self.assets[name].version}",
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            origin=str(request.base_url).rstrip("/"),
             place=template.removesuffix(".html"),
             token=self._token(nonce),
             theme=theme if (theme := request.cookies.get(THEME_COOKIE)) in THEMES else None,

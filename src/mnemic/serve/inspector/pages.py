@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
-from mnemic.errors import Unauthenticated
+from mnemic.errors import NotFound, Unauthenticated
 from mnemic.serve.inspector import ask, browse, forget, upkeep
 from mnemic.serve.inspector.desk import SESSION_COOKIE, Desk
 from mnemic.serve.inspector.frame import (
@@ -83,6 +83,15 @@ def _add_doors(router: APIRouter, frame: Frame) -> None:
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return Response(asset.content, headers=headers, media_type=asset.media_type)
+
+    @router.get(PREFIX)
+    @router.get(f"{PREFIX}/")
+    def first(request: Request) -> Response:
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/", 303)
+
+    @router.get(f"{PREFIX}/{{path:path}}")  # the last one: what no other route has taken
+    def nowhere(path: str) -> Response:
+        raise NotFound(f"There is no page {path[:80]!r} in the inspector. Begin with the scopes.")
 
     def _login_page(request: Request, target: str, problem: str | None = None) -> Response:
         status = 200 if problem is None else 401

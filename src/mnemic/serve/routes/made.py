@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from mnemic.errors import ParameterError
+from mnemic.errors import EmbedderError, ParameterError, StoreClosed, StoreError
 from mnemic.memory import Memory
 from mnemic.model import is_within
 from mnemic.serve import shapes
@@ -99,31 +100,55 @@ def scopes(
     limit: Annotated[int, Query(ge=1, le=1000, description="tenants looked into for one page")] = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """Scopes that hold anything and that the key may read, with their number of episodes, tenant by tenant."""
+    """Scopes that hold anything and that the key may read, with their number of episodes, tenant by tenant.
+
+    A tenant that cannot be read now does not stop the others; it stands under `problems`.
+    """
     server = server_of(request)
     who = server.principal(request)
-    counts, last = readable_scopes(server, who, prefix or scope, place_in(cursor, str), limit)
-    more = None if last is None else cursor_of(last)
-    listed = [{"scope": scope, "episodes": n} for scope, n in counts.items()]
-    return answer_once(request, {"scopes": listed, "next_cursor": more})
+    found = readable_scopes(server, who, prefix or scope, place_in(cursor, str), limit)
+    more = None if found.last is None else cursor_of(found.last)
+    listed = [{"scope": scope, "episodes": n} for scope, n in found.counts.items()]
+    problems = [{"tenant": tenant, "code": code} for tenant, code in found.problems.items()]
+    return answer_once(request, {"scopes": listed, "problems": problems, "next_cursor": more})
 
 
-def readable_scopes(
-    server: Server, who: Principal, prefix: str, after: str | None, limit: int
-) -> tuple[dict[str, int], str | None]:
-    """Scopes under the prefix that may be read, and the tenant after which the next page begins, if there is one."""
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Scopes that may be read."""
+
+    counts: dict[str, int]  # episodes by scope, in order
+    problems: dict[str, str]  # by tenant, the name of the error for which it could not be read
+    last: str | None  # the tenant after which the next page begins, if there is one
+
+
+def readable_scopes(server: Server, who: Principal, prefix: str, after: str | None, limit: int) -> Readable:
+    """Scopes under the prefix that may be read. What is wrong with one tenant is said, and does not hide the others."""
     tenant = tenant_of(prefix)
     names = [tenant] if prefix else server.tenants.names(after=after, limit=limit)
     last = names[-1] if not prefix and len(names) == limit else None
     found: dict[str, int] = {}
+    problems: dict[str, str] = {}
     for name in names:
-        reach = [one for one in who.scopes if is_within(name, one) or is_within(one, name)]
-        if "read" not in who.verbs or not reach or (name == "" and prefix):
+        if not may_look_into(who, name) or (name == "" and prefix):
             continue
-        with server.timed("scopes", name), server.tenants.lease(name) as memory:
-            counts = memory.scopes()
+        try:
+            with server.timed("scopes", name), server.tenants.lease(name) as memory:
+                counts = memory.scopes()
+        except StoreClosed:
+            raise
+        except (StoreError, EmbedderError) as error:
+            problems[name] = type(error).__name__
+            continue
         found |= {path: n for path, n in counts.items() if is_within(path, prefix) and who.may("read", path)}
-    return dict(sorted(found.items())), last
+    return Readable(dict(sorted(found.items())), problems, last)
+
+
+def may_look_into(who: Principal, tenant: str) -> bool:
+    """Whether the key may read anything that the tenant could hold. The root's holds the root scope alone."""
+    if not tenant:
+        return who.may("read", "")
+    return "read" in who.verbs and any(is_within(tenant, one) or is_within(one, tenant) for one in who.scopes)
 
 
 @router.get("/systems", responses=may_answer(shapes.Systems, 200, etag=True))
