@@ -33,8 +33,9 @@ types: $(VENV)/.dev ## types
 layers: $(VENV)/.dev ## that each room imports only from rooms below it
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## speed of the spine, embedding throughput, LoCoMo retrieval where its file is; some minutes
+bench: $(VENV)/.dev ## speed of the spine, the server and embedding, LoCoMo retrieval where its file is; some minutes
 	@$(BIN)/python benchmarks/spine.py
+	@$(BIN)/python benchmarks/server.py
 	@$(BIN)/python benchmarks/embedding.py
 	-@$(BIN)/mnemic bench locomo --system hybrid --out locomo.sqlite
 

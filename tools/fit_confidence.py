@@ -19,6 +19,7 @@ other's. Fit again when the weights of `hybrid` change: they decide which hits a
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import re
@@ -37,7 +38,8 @@ from mnemic.bench import registry
 from mnemic.bench.dataset import Question, Sample, Turn
 from mnemic.model import DOUBTFUL
 from mnemic.models.embedder import Embedder
-from mnemic.ops.confidence import Evidence, evidence
+from mnemic.models.resolve import open_embedder
+from mnemic.ops.confidence import FITS, Evidence, evidence
 from scope_parts import SIZES, parts_of
 
 VARIANTS = ("locomo/five", "longmemeval/s-samples", "longmemeval/oracle-sample", "beam/100k", "beam/500k", "beam/1m")
@@ -74,10 +76,12 @@ def main() -> None:
         logs = given.logs or Path(folder)
         logs.mkdir(exist_ok=True)
         whole = list(cases(given.data, logs, given.embedder))
-        report(whole, list(cases_of_parts(given.data, Path(folder), given.embedder, given.questions)))
+        parts = list(cases_of_parts(given.data, Path(folder), given.embedder, given.questions))
+        known = FITS.get(open_embedder(given.embedder).id)
+        report(whole, parts, known.floor if known else -math.inf)
 
 
-def report(whole: Sequence[Case], parts: Sequence[Case]) -> None:
+def report(whole: Sequence[Case], parts: Sequence[Case], floor: float) -> None:
     """Print the coefficients, with and without meaning, and their cross-validated figures."""
     asked = [*whole, *parts]
     for title, is_by_words in (("with this embedder", False), ("words alone", True)):
@@ -86,7 +90,7 @@ def report(whole: Sequence[Case], parts: Sequence[Case]) -> None:
         for name, found in zip(("few", "many"), fits(table), strict=True):
             named = zip(("constant", *NAMES), found.tolist(), strict=True)
             print(f"{name}=Fit(" + ", ".join(f"{part}={one:.2f}" for part, one in named) + ")")
-        chance = held_out(asked, table)
+        chance = held_out(asked, table, -math.inf if is_by_words else floor)
         tell(whole, chance[: len(whole)])
         tell_parts(parts, chance[len(whole) :])
         transfer(whole, tabled(whole, is_by_words=is_by_words))
@@ -288,7 +292,7 @@ def logistic(design: Values, known: Values, table: Table) -> Values:
     return result
 
 
-def held_out(asked: Sequence[Case], table: Table) -> Values:
+def held_out(asked: Sequence[Case], table: Table, floor: float = -math.inf) -> Values:
     """[n] each question's probability from coefficients that saw neither its conversation nor that it comes from."""
     conversations, sources = (np.array([getattr(one, name) for one in asked]) for name in ("conversation", "source"))
     chance = np.zeros(len(asked))
@@ -296,13 +300,13 @@ def held_out(asked: Sequence[Case], table: Table) -> Values:
         apart = [conversation, source]
         seen = ~np.isin(conversations, apart) & ~np.isin(sources, apart)
         here = (conversations == conversation) & (sources == source)
-        chance[here] = applied(table[here], *fits(table[seen]))
+        chance[here] = applied(table[here], *fits(table[seen]), floor)
     return chance
 
 
-def applied(table: Table, few: Values, many: Values) -> Values:
+def applied(table: Table, few: Values, many: Values, floor: float) -> Values:
     """[n] the probabilities that coefficients give."""
-    of_few, of_many = table.best @ few, table.mean @ many
+    of_few, of_many = np.maximum(table.best @ few, floor), table.mean @ many
     return _curve(of_few + table.breadth * (of_many - of_few))
 
 

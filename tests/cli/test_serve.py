@@ -193,7 +193,7 @@ def greeting_of(server: Process) -> list[str]:
 
 def test_a_person_is_told_where_to_look_who_may_ask_and_where_the_data_is(start: Callable[..., Process]) -> None:
     server = start("--log-format", "text")
-    first, second, third = greeting_of(server)
+    first, second, third = greeting_of(server)[:3]
     url = re.search(r"The inspector: (http://127\.0\.0\.1:\d+)/", first)
     assert url is not None
     assert "No key was made: only this machine may ask" in second
@@ -208,8 +208,8 @@ def test_keys_that_travel_in_the_clear_are_warned_of_once(start: Callable[..., P
     server = start("--log-format", "text", "--host", "0.0.0.0")
     assert "Keys are needed" in greeting_of(server)[1]
     assert server.end(signal.SIGTERM) == 0
-    assert [("WARNING" in line, "in the clear" in line) for line in server.lines[3:4]] == [(True, True)]
-    assert "".join(server.lines).count("in the clear") == 1
+    (line,) = [line for line in server.lines if "in the clear" in line]
+    assert "WARNING" in line
 
 
 def test_a_warning_in_the_log_has_no_place_in_the_code(capsys: pytest.CaptureFixture[str]) -> None:

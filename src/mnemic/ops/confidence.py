@@ -199,17 +199,17 @@ _OTHERS = re.compile(r"\b(?:you|your|yours|yourself)\b", re.IGNORECASE)
 # Fitted by tools/fit_confidence.py on five conversations of LoCoMo, 21 chats of BEAM and three of LongMemEval, whole and in
 # parts. By the id of the embedder; an id that goes on behind a slash is the same model, reading more or less of a text.
 WORDS = Fits(
-    few=Fit(constant=-0.97, meaning=0.00, told=5.07, unknown=0.00, about=3.17),
-    many=Fit(constant=-0.64, meaning=0.00, told=1.88, unknown=-2.31, about=9.21),
+    few=Fit(constant=-0.94, meaning=0.00, told=4.96, unknown=0.00, about=2.15),
+    many=Fit(constant=-0.64, meaning=0.00, told=1.89, unknown=-2.31, about=9.21),
 )
 FITS = {
     "all-MiniLM-L6-v2/53aa5117": Fits(
-        few=Fit(constant=-2.44, meaning=6.13, told=2.14, unknown=0.00, about=2.14),
-        many=Fit(constant=-2.67, meaning=4.85, told=0.88, unknown=-1.80, about=6.71),
+        few=Fit(constant=-2.70, meaning=7.13, told=1.66, unknown=0.00, about=1.77),
+        many=Fit(constant=-2.67, meaning=4.83, told=0.90, unknown=-1.80, about=6.71),
     ),
     "hashing/char3-5/1024/v1": Fits(
-        few=Fit(constant=-2.00, meaning=6.03, told=3.11, unknown=0.00, about=3.70),
-        many=Fit(constant=-2.01, meaning=4.36, told=1.46, unknown=-1.90, about=7.10),
+        few=Fit(constant=-2.13, meaning=6.88, told=2.71, unknown=0.00, about=2.83),
+        many=Fit(constant=-1.88, meaning=4.11, told=1.41, unknown=-2.03, about=7.05),
         floor=WORDS.few.constant,
     ),
 }

@@ -205,11 +205,11 @@ class Greeting:
 
 
 def greet(greeting: Greeting, log_format: Format) -> None:
-    """Say that the server answers: three lines to a person, one event to a machine; and whether keys can be overheard."""
+    """Say that the server answers: three lines to people, one event to a log; and whether keys can be overheard."""
     if log_format == "text":
         sys.stderr.write("".join(f"{line}\n" for line in greeting.lines))
         sys.stderr.flush()
-    else:
+    if log_format == "json" or not sys.stderr.isatty():  # a log that is kept, or read by a program
         access = "keys" if greeting.has_keys else "open to this machine"
         fields = {"version": __version__, "url": greeting.url, "data": greeting.data, "access": access}
         _LOG.info("ready", extra={FIELDS: fields})
