@@ -201,6 +201,8 @@ def test_a_person_is_told_where_to_look_who_may_ask_and_where_the_data_is(start:
     server.url = url[1]
     assert server.ask("GET", "/v1/scopes")[0] == 200  # it is said once it is so
     assert server.end(signal.SIGINT) == 0
+    (line,) = [line for line in server.lines if "/v1/scopes" in line]
+    assert "key" not in line
 
 
 def test_keys_that_travel_in_the_clear_are_warned_of_once(start: Callable[..., Process], tmp_path: Path) -> None:

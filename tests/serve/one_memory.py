@@ -67,6 +67,10 @@ class OneMemory:
             if path.startswith(prefix) and (not after or path > after) and who.may("read", path)
         ][:limit]
 
+    def unreadable(self, request: Request, prefix: str) -> Sequence[tuple[str, str]]:
+        self.principal(request)
+        return ()
+
     def jobs(self, request: Request, state: str | None, after: str, limit: int) -> Sequence[Work]:
         who = self.principal(request)
         found = [one for one in self.work if state in (None, one.state) and who.may("read", one.scope)]

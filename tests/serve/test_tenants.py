@@ -286,6 +286,13 @@ def test_a_damaged_tenant_does_not_hide_the_others(half_ill, tmp_path):
         assert "t-acme.db" not in said
 
 
+def test_the_inspector_marks_a_damaged_tenant(half_ill):
+    page = half_ill.get("/").text
+    assert "1 tenant could not be read" in page
+    assert "StoreCorrupt" in page
+    assert "could not be read" not in half_ill.get("/", params={"prefix": "beta"}).text
+
+
 def test_only_who_may_read_a_tenant_is_told_of_its_damage(half_ill):
     for scopes, told in ((["beta"], []), (["acme/x"], ["acme"]), ([""], ["acme"])):
         page = half_ill.get("/v1/scopes", headers=key(half_ill, *scopes)).json()

@@ -1,4 +1,4 @@
-"""Commands that move a memory, from a file, to a file, or to another embedder: import, export, reindex."""
+"""Commands that move a memory, from a file or to a file: import, export."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from mnemic.cli.options import (
     Scope,
     open_to_add,
     open_to_read,
-    stored_embedder,
 )
 
 _PROBLEMS_SHOWN = 20
@@ -112,35 +111,6 @@ def export(
         typer.echo(f"Exported {_episodes(written)} to {path} ({render.size(path.stat().st_size)}).")
 
 
-def reindex(
-    embedder: Embedder = None,
-    again: Annotated[bool, typer.Option("--again", help="Embed everything anew, with the same embedder.")] = False,
-    db: Db = DEFAULT_DB,
-    as_json: AsJson = False,
-) -> None:
-    """Embed what waits for its vector; with --embedder, change to another embedder and embed everything.
-
-    Interrupted, it goes on at the next call. Meanwhile what waits is found by its words.
-
-    \b
-    Example: mnemic reindex --embedder minilm
-    """
-    from mnemic.cli import render
-    from mnemic.memory import Memory
-    from mnemic.models.resolve import open_embedder
-
-    stored = stored_embedder(db)
-    # without a name the store's own embedder goes on: "auto" must not throw away the vectors of another
-    chosen = open_embedder(embedder or "auto", stored_id=stored)
-    embedded = Memory.reindex(db, chosen, show_progress=not as_json, again=again)
-    if as_json:
-        render.as_json({"embedded": embedded, "embedder": chosen.id, "before": stored})
-    else:
-        typer.echo(
-            f"Embedded {_episodes(embedded)} with {chosen.id}." if embedded else f"All have vectors of {chosen.id}."
-        )
-
-
 def _episodes(n: int) -> str:
     return f"{n:,} episode{'' if n == 1 else 's'}"
 
@@ -168,4 +138,4 @@ class _Counted(io.TextIOBase):
         super().close()
 
 
-COMMANDS = (import_, export, reindex)
+COMMANDS = (import_, export)

@@ -110,7 +110,8 @@ class Door:
                 "path": scope["path"][:_LONGEST_PATH],
                 "status": status,
                 "ms": round((time.perf_counter() - began) * 1000, 1),
-                "key": getattr(scope["state"].get("who"), "key_id", None),  # whom `Server.principal` found
+                # whom `Server.principal` found; None for nobody, and on a server without keys
+                "key": getattr(scope["state"].get("who"), "key_id", None) or None,
             }
             _LOG.log(logging.DEBUG if is_quiet else logging.INFO, "request", extra={FIELDS: fields})
 

@@ -96,9 +96,12 @@ def problem(
 
 def told(error: errors.MnemicError) -> str:
     """What a caller learns of an error. Where files and disks stand in the way, their names are for the log alone."""
-    if not isinstance(error, errors.StoreError):
+    is_of_embedder = isinstance(error, errors.EmbedderError) and not isinstance(error, errors.EmbedderMismatch)
+    if not isinstance(error, errors.StoreError) and not is_of_embedder:
         return str(error)
     _LOG.warning("%s: %s", type(error).__name__, error)
+    if is_of_embedder:
+        return "The server cannot embed texts at the moment. Its log tells the operator why; try again later."
     return next((says for kind, says in _OF_STORES if isinstance(error, kind)), _OF_A_STORE)
 
 

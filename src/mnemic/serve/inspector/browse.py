@@ -51,6 +51,7 @@ def add(router: APIRouter, frame: Frame) -> None:
             most=max((n for _, n in shown), default=0),
             total=sum(n for _, n in shown),
             next_after=shown[-1][0] if len(found) > SCOPES else None,
+            unreadable=frame.desk.unreadable(request, prefix),  # after `scopes`, which looked into them
         )
 
     @router.get(f"{PREFIX}/timeline")

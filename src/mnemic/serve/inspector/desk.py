@@ -84,6 +84,11 @@ class Desk(Protocol):
         behind `after`, at most `limit`."""
         ...
 
+    def unreadable(self, request: Request, prefix: str) -> Sequence[tuple[str, str]]:
+        """Tenants that begin with `prefix`, may be read by the caller, and could not be read when they were last asked;
+        each with the name of the error."""
+        ...
+
     def jobs(self, request: Request, state: str | None, after: str, limit: int) -> Sequence[Job]:
         """Jobs in scopes that the caller may read, newest first, those behind the one of the id `after`."""
         ...
