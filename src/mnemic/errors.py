@@ -170,6 +170,8 @@ class TooLarge(LimitError):
 class TooManyRequests(LimitError):
     """More often than is allowed."""
 
+    retry_after_s = 1  # when to try again
+
 
 class ServerUnreachable(MnemicError):
     """The server does not answer, or is not Mnemic's."""

@@ -258,3 +258,17 @@ def test_who_asks_for_the_head_alone_gets_it(client):
         "NoSuchPath",
         "MethodNotAllowed",
     ]
+
+
+def test_a_recall_that_takes_long_holds_up_no_other(client, add):
+    add("I moved to Porto.")
+    with client.app.state.server._turn:  # somebody's index is being built
+        answer = client.post("/v1/search", json={**ALICE, "query": "Porto"})
+    assert len(answer.json()["results"]) == 1
+
+
+def test_a_folder_that_is_there_keeps_the_rights_that_it_has(serve, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o750)
+    serve(shared)
+    assert shared.stat().st_mode & 0o777 == 0o750

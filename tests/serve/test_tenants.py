@@ -330,3 +330,23 @@ def test_a_tenant_that_can_be_read_again_is_no_longer_counted(open_tenants):
     tenants.path_of("acme").write_bytes(whole)
     assert texts(tenants, "acme/x") == ["text"]
     assert tenants.unreadable == {}
+
+
+def test_a_tenant_that_cannot_be_closed_cleanly_fails_no_request_and_stops_no_other_from_closing(
+    open_tenants, monkeypatch, caplog
+):
+    tenants = open_tenants(max_open_tenants=1)
+    close = Memory.close
+
+    def failing(memory):
+        close(memory)
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Memory, "close", failing)
+    for name in ("a", "b", "c"):
+        add(tenants, f"{name}/x", "kept")
+    tenants.tidy()
+    assert tenants.open_count <= 2  # the janitor may be at one of them
+    assert "the disk is gone" in caplog.text
+    monkeypatch.undo()
+    assert [texts(tenants, f"{name}/x") for name in ("a", "b", "c")] == [["kept"]] * 3

@@ -44,7 +44,7 @@ class Rates:
         if tokens < 1.0:
             wait = (1.0 - tokens) / self._rate
             error = TooManyRequests(f"More than {self._rate:g} requests a second. Wait {wait:.1f} s and try again.")
-            error.retry_after_s = max(1, round(wait + 0.5))  # type: ignore[attr-defined]
+            error.retry_after_s = max(1, round(wait + 0.5))
             raise error
 
 

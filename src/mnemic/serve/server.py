@@ -28,7 +28,7 @@ from mnemic.serve.keys import Keys
 from mnemic.serve.limits import Rates
 from mnemic.serve.logins import Logins
 from mnemic.serve.prometheus import Registry, operation_durations, timed
-from mnemic.serve.run import only_one
+from mnemic.serve.run import make_folder, only_one
 from mnemic.serve.settings import Settings
 from mnemic.serve.tenants import Tenants, tenant_of
 from mnemic.telemetry import Operation, span
@@ -66,8 +66,7 @@ class Server:
     """One data folder, served."""
 
     def __init__(self, settings: Settings, clock: Clock, holds_folder: bool = False) -> None:
-        settings.data.mkdir(parents=True, exist_ok=True)
-        settings.data.chmod(0o700)
+        make_folder(settings.data)
         self._folder = ExitStack()
         if not holds_folder:
             self._folder.enter_context(only_one(settings.data))

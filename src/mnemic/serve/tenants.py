@@ -82,6 +82,16 @@ class _Tenant:
         self.used_at = 0.0
         self.is_outdated = False  # its file was embedded again meanwhile
 
+    def close(self) -> None:
+        """Close its memory; called with `turn` held. What goes wrong is logged: everything acknowledged is in the file, and
+        neither the janitor nor a request of another tenant may fail of it."""
+        memory, self.memory, self.is_outdated = self.memory, None, False
+        try:
+            if memory is not None:
+                memory.close()
+        except Exception as error:
+            _LOG.error("A tenant could not be closed cleanly: %s: %s", type(error).__name__, error)
+
 
 class Tenants:
     """The memories of all tenants of a data folder."""
@@ -188,9 +198,7 @@ class Tenants:
         self._janitor.join()
         for tenant in tenants:
             with tenant.turn:
-                if tenant.memory is not None:
-                    tenant.memory.close()
-                    tenant.memory = None
+                tenant.close()
         self._nothing.close()
 
     # -- inside -------------------------------------------------------------------------------------------
@@ -200,12 +208,7 @@ class Tenants:
         while not self._is_closed:
             self._wanted.wait(_TIDY_EVERY_S)
             self._wanted.clear()
-            try:
-                self.tidy()
-            except (
-                MnemicError
-            ):  # a full disk, say: the tenant was closed, and what it says it could not write is not lost
-                _LOG.exception("A tenant could not be closed cleanly.")
+            self.tidy()
 
     def _take(self, name: str) -> _Tenant:
         with self._lock:
@@ -291,10 +294,7 @@ class Tenants:
             with self._lock:
                 if tenant.leases or self._table.get(name) is not tenant:
                     return
-            # whoever leases it now waits for `turn`, and opens it again
-            memory, tenant.memory = tenant.memory, None
-            if memory is not None:
-                memory.close()
+            tenant.close()  # whoever leases it now waits for `turn`, and opens it again
             with self._lock:
                 if not tenant.leases:
                     self._table.pop(name, None)
