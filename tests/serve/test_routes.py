@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mnemic.model import new_id
-from mnemic.serve import shapes
+from mnemic.serve import answers
 from mnemic.wire import added_from, context_from, episode_from, recall_from, receipt_from
 
 ALICE = {"scope": "acme/alice"}
@@ -24,7 +24,7 @@ def add(client):
 def test_what_was_added_is_found_with_its_reasons_and_as_a_context_block(client, add):
     added = add("I moved to Porto in March.", "My cat is called Otto.", session="monday")
     answer = client.post("/v1/search", json={**ALICE, "query": "Who moved to Porto?", "limit": 1})
-    recall = recall_from(shapes.Recall.model_validate(answer.json()).model_dump())
+    recall = recall_from(answers.Recall.model_validate(answer.json()).model_dump())
     assert [hit.id for hit in recall] == [added.ids[0]]
     assert recall[0].reasons
     assert recall[0].episode == added.episodes[0]
@@ -199,7 +199,7 @@ def test_bad_input_is_a_problem_that_says_what_to_do(client, path, body, code):
         assert answer.status_code < 500
         return
     assert answer.headers["content-type"] == "application/problem+json"
-    problem = shapes.Problem.model_validate(answer.json())
+    problem = answers.Problem.model_validate(answer.json())
     assert (problem.code, problem.status) == (code, answer.status_code)
     assert problem.remedy
 

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request, Response
 
 from mnemic.errors import InvalidFilter, ParameterError
-from mnemic.serve import shapes
+from mnemic.serve import answers, requests
 from mnemic.serve.problems import as_json, problem
 from mnemic.serve.server import Ids, Server
 
 Responses = dict[int | str, dict[str, Any]]
-PROBLEM = {"model": shapes.Problem, "content": {"application/problem+json": {}}}
+PROBLEM = {"model": answers.Problem, "content": {"application/problem+json": {}}}
 _ALWAYS = {
     400: "a body that cannot be read",
     401: "no key, or one that is not known",
@@ -86,7 +86,7 @@ Cursor = Annotated[str | None, Query(max_length=2000, description="next_cursor o
 FilterText = Annotated[str | None, Query(max_length=20_000, description='JSON, such as {"topic": "tea"}')]
 
 
-def ids_of(body: shapes.Place) -> Ids:
+def ids_of(body: requests.Place) -> Ids:
     """The scope and ids of a request with a body."""
     return Ids(body.scope, body.user_id, body.agent_id, body.run_id, body.app_id)
 

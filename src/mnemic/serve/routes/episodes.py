@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from mnemic.memory.ask import resolve
 from mnemic.memory.intake import drafts_from
-from mnemic.serve import shapes
+from mnemic.serve import answers, requests
 from mnemic.serve.routes.answer import (
     Cursor,
     FilterText,
@@ -38,8 +38,8 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("/episodes", status_code=201, responses=may_answer(shapes.Added, 201, 409))
-def add(request: Request, body: shapes.AddIn, idempotency_key: IdempotencyKey = None) -> Response:
+@router.post("/episodes", status_code=201, responses=may_answer(answers.Added, 201, 409))
+def add(request: Request, body: requests.AddIn, idempotency_key: IdempotencyKey = None) -> Response:
     """Remember a string, a message or a list of messages; all or nothing, and durably once this answers."""
     server, ids = server_of(request), ids_of(body)
     messages: Any = body.model_dump(exclude_unset=True)["messages"]
@@ -59,7 +59,7 @@ def add(request: Request, body: shapes.AddIn, idempotency_key: IdempotencyKey = 
     return answer(added_json(added), 201)
 
 
-@router.get("/episodes", summary="List", responses=may_answer(shapes.EpisodePage, 200, etag=True))
+@router.get("/episodes", summary="List", responses=may_answer(answers.EpisodePage, 200, etag=True))
 def list_(
     request: Request,
     ids: QueryIds,
@@ -89,18 +89,18 @@ def list_(
     return answer_once(request, {"episodes": [episode_json(one) for one in episodes], "next_cursor": more})
 
 
-@router.get("/episodes/{id:path}", responses=may_answer(shapes.Episode, 200, 404, etag=True))
+@router.get("/episodes/{id:path}", responses=may_answer(answers.Episode, 200, 404, etag=True))
 def get(request: Request, id: str, ids: QueryIds) -> Response:
     """One episode."""
     with server_of(request).memory(request, "read", ids, "get") as memory:
         return answer_once(request, episode_json(memory.get(id, **without_run(ids))))
 
 
-@router.patch("/episodes/{id:path}", responses=may_answer(shapes.Episode, 200, 404, 409, 412))
+@router.patch("/episodes/{id:path}", responses=may_answer(answers.Episode, 200, 404, 409, 412))
 def update(
     request: Request,
     id: str,
-    body: shapes.UpdateIn,
+    body: requests.UpdateIn,
     idempotency_key: IdempotencyKey = None,
     if_match: Annotated[str | None, Header(description="the ETag of the episode as you read it")] = None,
 ) -> Response:
@@ -131,7 +131,7 @@ def update(
     return answer(values)
 
 
-@router.delete("/episodes/{id:path}", responses=may_answer(shapes.Receipt, 200, 404))
+@router.delete("/episodes/{id:path}", responses=may_answer(answers.Receipt, 200, 404))
 def delete(request: Request, id: str, ids: QueryIds) -> Response:
     """Forget one memory: every version of it, and all that came from it."""
     server = server_of(request)
@@ -141,7 +141,7 @@ def delete(request: Request, id: str, ids: QueryIds) -> Response:
     return answer(receipt.to_dict())
 
 
-@router.get("/history", responses=may_answer(shapes.History, 200, 404, etag=True))
+@router.get("/history", responses=may_answer(answers.History, 200, 404, etag=True))
 def history(request: Request, ids: QueryIds, id: Annotated[str, Query(max_length=2000)]) -> Response:
     """Every text that a memory had, oldest first, from any of its ids."""
     with server_of(request).memory(request, "read", ids, "history") as memory:
@@ -149,7 +149,7 @@ def history(request: Request, ids: QueryIds, id: Annotated[str, Query(max_length
         return answer_once(request, {"versions": [version_json(one) for one in versions]})
 
 
-@router.get("/find", responses=may_answer(shapes.EpisodeList, 200, etag=True))
+@router.get("/find", responses=may_answer(answers.EpisodeList, 200, etag=True))
 def find(
     request: Request,
     id: Annotated[str, Query(max_length=2000)],
@@ -160,8 +160,8 @@ def find(
         return answer_once(request, {"episodes": [episode_json(one) for one in memory.find(id)]})
 
 
-@router.post("/forget", responses=may_answer(shapes.Receipt, 200, 404))
-def forget(request: Request, body: shapes.ForgetIn) -> Response:
+@router.post("/forget", responses=may_answer(answers.Receipt, 200, 404))
+def forget(request: Request, body: requests.ForgetIn) -> Response:
     """Forget for good: by id, session, filters, time, or everything; `dry_run` says what would go."""
     server, ids = server_of(request), ids_of(body)
     with server.memory(request, "forget", ids, "forget", filters=body.filters) as memory:

@@ -7,20 +7,20 @@ import os
 from fastapi import APIRouter, Request, Response
 
 from mnemic.errors import MnemicError
-from mnemic.serve import shapes
+from mnemic.serve import answers
 from mnemic.serve.prometheus import CONTENT_TYPE
 from mnemic.serve.routes.answer import answer, may_answer, server_of
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", responses={200: {"model": shapes.Health}})
+@router.get("/healthz", responses={200: {"model": answers.Health}})
 async def healthz() -> Response:
     """Whether the process answers. Touches no file, so that a slow disk restarts nothing."""
     return answer({"status": "ok", "checks": {}})
 
 
-@router.get("/readyz", responses={200: {"model": shapes.Health}, 503: {"model": shapes.Health}})
+@router.get("/readyz", responses={200: {"model": answers.Health}, 503: {"model": answers.Health}})
 def readyz(request: Request) -> Response:
     """Whether requests can be served: the control file can be read, the data folder written, the embedder is there."""
     server = server_of(request)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from mnemic.errors import EmbedderError, ParameterError, StoreClosed, StoreError
 from mnemic.memory import Memory
 from mnemic.model import is_within
-from mnemic.serve import shapes
+from mnemic.serve import answers, requests
 from mnemic.serve.access import Principal
 from mnemic.serve.routes.answer import (
     Cursor,
@@ -34,7 +34,7 @@ System = Annotated[str | None, Query(max_length=100, description="only what this
 InPath = Annotated[str, Query(max_length=2000, description="a path such as acme/alice")]
 
 
-@router.get("/sessions", responses=may_answer(shapes.SessionPage, 200, etag=True))
+@router.get("/sessions", responses=may_answer(answers.SessionPage, 200, etag=True))
 def sessions(
     request: Request, ids: QueryIds, newest_first: bool = False, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
@@ -47,7 +47,7 @@ def sessions(
     return answer_once(request, {"sessions": [one.to_dict() for one in found], "next_cursor": more})
 
 
-@router.get("/records", responses=may_answer(shapes.RecordPage, 200, 404, etag=True))
+@router.get("/records", responses=may_answer(answers.RecordPage, 200, 404, etag=True))
 def records(
     request: Request,
     scope: InPath = "",
@@ -77,7 +77,7 @@ def records(
     return answer_once(request, {"records": [one.to_dict() for one in found], "next_cursor": more})
 
 
-@router.get("/links", responses=may_answer(shapes.LinkList, 200, 404, etag=True))
+@router.get("/links", responses=may_answer(answers.LinkList, 200, 404, etag=True))
 def links(
     request: Request,
     scope: InPath = "",
@@ -92,7 +92,7 @@ def links(
     return answer_once(request, {"links": [one.to_dict() for one in found]})
 
 
-@router.get("/scopes", responses=may_answer(shapes.ScopePage, 200, etag=True))
+@router.get("/scopes", responses=may_answer(answers.ScopePage, 200, etag=True))
 def scopes(
     request: Request,
     prefix: Annotated[str, Query(max_length=2000)] = "",
@@ -151,7 +151,7 @@ def may_look_into(who: Principal, tenant: str) -> bool:
     return "read" in who.verbs and any(is_within(tenant, one) or is_within(one, tenant) for one in who.scopes)
 
 
-@router.get("/systems", responses=may_answer(shapes.Systems, 200, etag=True))
+@router.get("/systems", responses=may_answer(answers.Systems, 200, etag=True))
 def systems(request: Request, scope: InPath = "") -> Response:
     """All systems; those attached to the scope's tenant keep records of its log."""
     with server_of(request).memory(request, "read", Ids(scope), "stats") as memory:
@@ -177,8 +177,8 @@ def _listed(memory: Memory) -> list[dict[str, Any]]:
     ]
 
 
-@router.put("/systems/{id}", responses=may_answer(shapes.Systems, 200, 404))
-def attach(request: Request, id: str, body: shapes.AttachIn, scope: InPath = "") -> Response:
+@router.put("/systems/{id}", responses=may_answer(answers.Systems, 200, 404))
+def attach(request: Request, id: str, body: requests.AttachIn, scope: InPath = "") -> Response:
     """Let a system observe the log of the scope's tenant from its beginning, and go on. Needs admin on the tenant."""
     server, tenant = server_of(request), tenant_of(scope)
     with server.memory(request, "admin", Ids(tenant), "attach", create=lambda: create(id, body.parameters)) as memory:
@@ -188,7 +188,7 @@ def attach(request: Request, id: str, body: shapes.AttachIn, scope: InPath = "")
     return answer({"systems": listed})
 
 
-@router.delete("/systems/{id}", responses=may_answer(shapes.Systems, 200, 404))
+@router.delete("/systems/{id}", responses=may_answer(answers.Systems, 200, 404))
 def detach(request: Request, id: str, scope: InPath = "") -> Response:
     """Drop a system and everything it made for the scope's tenant; the log is not touched. Needs admin on the tenant."""
     with server_of(request).memory(request, "admin", Ids(tenant_of(scope)), "detach") as memory:
@@ -197,14 +197,14 @@ def detach(request: Request, id: str, scope: InPath = "") -> Response:
         return answer({"systems": _listed(memory)})
 
 
-@router.get("/stats", responses=may_answer(shapes.Stats, 200, etag=True))
+@router.get("/stats", responses=may_answer(answers.Stats, 200, etag=True))
 def stats(request: Request, scope: InPath = "") -> Response:
     """What a scope holds."""
     with server_of(request).memory(request, "read", Ids(scope), "stats") as memory:
         return answer_once(request, memory.stats())
 
 
-@router.get("/me", responses=may_answer(shapes.Me))
+@router.get("/me", responses=may_answer(answers.Me))
 def me(request: Request) -> Response:
     """Who the key is, and what it may."""
     who = server_of(request).principal(request)

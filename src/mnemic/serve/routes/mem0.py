@@ -16,9 +16,9 @@ from mnemic.errors import ParameterError
 from mnemic.integrations.mem0 import Memory
 from mnemic.memory.intake import drafts_from
 from mnemic.serve.access import scope_in
+from mnemic.serve.requests import Filters, Name, Text, When
 from mnemic.serve.routes.answer import Responses, answer, may_answer, only_known_arguments, server_of
 from mnemic.serve.server import Ids
-from mnemic.serve.shapes import Filters, Name, Text, When
 
 router = APIRouter(tags=["as mem0 has them"], dependencies=[Depends(only_known_arguments)])
 DEFAULT_SCOPE = "mem0"

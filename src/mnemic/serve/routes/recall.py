@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from mnemic.memory import Memory
-from mnemic.serve import shapes
+from mnemic.serve import answers, requests
 from mnemic.serve.routes.answer import answer, ids_of, in_one_tenant, may_answer, only_known_arguments, server_of
 from mnemic.wire import context_json, recall_json, why_not_json
 
@@ -15,8 +15,8 @@ router = APIRouter(prefix="/v1", tags=["recall"], dependencies=[Depends(only_kno
 _OWN = {"scope", "system", "query", "text_or_id", "user_id", "agent_id", "run_id", "app_id"}
 
 
-@router.post("/search", responses=may_answer(shapes.Recall, 200, 404, 409))
-def search(request: Request, body: shapes.SearchIn) -> Response:
+@router.post("/search", responses=may_answer(answers.Recall, 200, 404, 409))
+def search(request: Request, body: requests.SearchIn) -> Response:
     """The memories that answer a query, best first, each with its score in [0, 1], its reasons and its sources."""
     ids = ids_of(body)
     with server_of(request).memory(request, "read", ids, "search", filters=body.filters) as memory:
@@ -24,8 +24,8 @@ def search(request: Request, body: shapes.SearchIn) -> Response:
         return answer(recall_json(recall))
 
 
-@router.post("/context", responses=may_answer(shapes.Context, 200, 404, 409))
-def context(request: Request, body: shapes.ContextIn) -> Response:
+@router.post("/context", responses=may_answer(answers.Context, 200, 404, 409))
+def context(request: Request, body: requests.ContextIn) -> Response:
     """What answers a query, as a block of text for a prompt: dated, attributed, cited, within a budget of tokens."""
     ids = ids_of(body)
     with server_of(request).memory(request, "read", ids, "context", filters=body.filters) as memory:
@@ -36,8 +36,8 @@ def context(request: Request, body: shapes.ContextIn) -> Response:
         return answer(context_json(asked(request, memory, body).context(body.query, **given, **ids.arguments)))
 
 
-@router.post("/why-not", responses=may_answer(shapes.WhyNot, 200, 404, 409))
-def why_not(request: Request, body: shapes.WhyNotIn) -> Response:
+@router.post("/why-not", responses=may_answer(answers.WhyNot, 200, 404, 409))
+def why_not(request: Request, body: requests.WhyNotIn) -> Response:
     """Why a search did not recall an episode: what kept it out, and what would bring it in."""
     ids = ids_of(body)
     with server_of(request).memory(request, "read", ids, "why_not", filters=body.filters) as memory:
@@ -45,12 +45,12 @@ def why_not(request: Request, body: shapes.WhyNotIn) -> Response:
         return answer(why_not_json(found))
 
 
-def asked(request: Request, memory: Memory, body: shapes.SearchIn) -> Memory:
+def asked(request: Request, memory: Memory, body: requests.SearchIn) -> Memory:
     """The handle whose searches the wanted system answers."""
     in_one_tenant(request, ids_of(body), body.include_children)
     return memory if body.system is None else memory.system(body.system)
 
 
-def arguments(body: shapes.SearchIn) -> dict[str, Any]:
+def arguments(body: requests.SearchIn) -> dict[str, Any]:
     """The arguments of a search, those that were given."""
     return {name: getattr(body, name) for name in body.model_fields_set if name not in _OWN}

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from mnemic.errors import FormatError, NotFound, ParameterError, StoreFull, StoreReadOnly
 from mnemic.formats.registry import FORMATS
-from mnemic.serve import shapes
+from mnemic.serve import answers, requests
 from mnemic.serve.jobs import Job
 from mnemic.serve.problems import problem
 from mnemic.serve.routes.answer import (
@@ -41,8 +41,8 @@ InPath = Annotated[str, Query(max_length=2000, description="a path such as acme/
 State = Annotated[str | None, Query(pattern="^(waiting|running|done|failed|cancelled)$")]
 
 
-@router.post("/consolidate", status_code=202, responses=may_answer(shapes.Job, 202))
-def consolidate(request: Request, body: shapes.ConsolidateIn) -> Response:
+@router.post("/consolidate", status_code=202, responses=may_answer(answers.Job, 202))
+def consolidate(request: Request, body: requests.ConsolidateIn) -> Response:
     """Queue a scope: attached systems observe what they have not seen and do their offline work. Answers with the job."""
     server = server_of(request)
     who = server.principal(request)
@@ -52,7 +52,7 @@ def consolidate(request: Request, body: shapes.ConsolidateIn) -> Response:
     return answer(job.to_dict(), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
-@router.get("/jobs", responses=may_answer(shapes.JobPage))
+@router.get("/jobs", responses=may_answer(answers.JobPage))
 def jobs(
     request: Request,
     scope: Annotated[str | None, Query(max_length=2000)] = None,
@@ -71,20 +71,20 @@ def jobs(
     return answer({"jobs": [one.to_dict() for one in found], "next_cursor": more})
 
 
-@router.get("/jobs/{id}", responses=may_answer(shapes.Job, 200, 404))
+@router.get("/jobs/{id}", responses=may_answer(answers.Job, 200, 404))
 def job(request: Request, id: str) -> Response:
     """One job: its state, progress, and error."""
     return answer(job_of(request, id, "read").to_dict())
 
 
-@router.post("/jobs/{id}/retry", responses=may_answer(shapes.Job, 200, 404, 409))
+@router.post("/jobs/{id}/retry", responses=may_answer(answers.Job, 200, 404, 409))
 def retry(request: Request, id: str) -> Response:
     """Try a job again that failed or was cancelled."""
     job_of(request, id, "write")
     return answer(server_of(request).jobs.retry(id).to_dict())
 
 
-@router.delete("/jobs/{id}", responses=may_answer(shapes.Job, 200, 404, 409))
+@router.delete("/jobs/{id}", responses=may_answer(answers.Job, 200, 404, 409))
 def cancel(request: Request, id: str) -> Response:
     """Cancel a job that waits, or stop one that runs after the scope it is at."""
     job_of(request, id, "write")
@@ -135,7 +135,7 @@ class _Lines(StreamingResponse):
 @router.post(
     "/import",
     summary="Import",
-    responses=may_answer(shapes.Imported) | {415: {**PROBLEM, "description": "sent as a form"}},
+    responses=may_answer(answers.Imported) | {415: {**PROBLEM, "description": "sent as a form"}},
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}
     },
