@@ -62,6 +62,8 @@ class AsyncMemory:
         busy_timeout_s: float = 30.0,
         index_memory_mb: int = 512,
         clock: Clock | None = None,
+        llm: str | LLM | None = None,
+        budget: Budget | None = None,
     ) -> AsyncMemory:
         """Open a memory kept in the file `path`, made if it is not there; None, or ":memory:", keeps it in this process alone.
 
@@ -70,6 +72,9 @@ class AsyncMemory:
         durability: "full" survives a power cut; "normal" may lose the last moments then, and is faster.
         busy_timeout_s: how long a write waits for another process's before StoreBusy.
         index_memory_mb: how much memory the indexes may take together.
+        llm: the model that attached systems ask unless they are given another, such as "openai:gpt-4o-mini" or an object with
+        id and complete; without it $MNEMIC_LLM, and where that is not set none. "none" for none. The default system asks none.
+        budget: what may be spent on models; see `mnemic.models.budget`.
 
         Raises StoreReadOnly, NotAStore, StoreTooNew, StoreCorrupt, EmbedderMismatch, WeightsMissing; each says what to do.
         """
@@ -83,6 +88,8 @@ class AsyncMemory:
             busy_timeout_s=busy_timeout_s,
             index_memory_mb=index_memory_mb,
             clock=clock,
+            llm=llm,
+            budget=budget,
         )
         try:
             return cls(await asyncio.get_running_loop().run_in_executor(pool, call), pool)
@@ -199,6 +206,27 @@ class AsyncMemory:
             agent_id=agent_id,
             run_id=run_id,
             app_id=app_id,
+        )
+
+    async def feedback(
+        self,
+        ids: str | Iterable[str],
+        verdict: Verdict,
+        *,
+        note: str = "",
+        value: float | None = None,
+        session: str | None = None,
+        occurred_at: Time | None = None,
+        id: str | None = None,
+    ) -> Episode:
+        """Say of recalled memories, by their hits' ids, that they were "used", "helpful", "unhelpful" or "wrong".
+
+        It is an episode of the log, never recalled itself. Systems whose memories grow stronger by use, or learn from being
+        wrong, observe it; others pass it over. note: a hint, an explanation or the right answer. value: a measure, such as
+        a profit. Raises ParameterError.
+        """
+        return await self._run(
+            self._memory.feedback, ids, verdict, note=note, value=value, session=session, occurred_at=occurred_at, id=id
         )
 
     async def search(
@@ -495,13 +523,16 @@ class AsyncMemory:
         """Empty the write-ahead log, so that nothing forgotten stands in it; False while a reader stands in the way."""
         return await self._run(self._memory.scrub)
 
-    async def attach(self, system: str, **parameters: Any) -> AsyncMemory:
+    async def attach(self, system: str, *, llm: str | LLM | None = None, **parameters: Any) -> AsyncMemory:
         """Let a system observe this store's log from its beginning, and go on; a handle whose searches it answers.
 
-        It makes its records when `consolidate` is called, or when it is first asked. Attaching it again with other parameters
-        starts its records anew. Raises SystemNotFound and ParameterError.
+        llm: the model that it asks, as in `open`; the memory's own where it has one; "none" for its offline path. Its name is
+        kept, so that whoever opens the store goes on with the same one. A system without a model makes its records when it is
+        first asked, or when `consolidate` is called; one with a model in the background, or in `consolidate`, which waits.
+        Attaching it again with other parameters or another model starts its records anew. Raises SystemNotFound and
+        ParameterError.
         """
-        return AsyncMemory(await self._run(self._memory.attach, system, **parameters), self._pool)
+        return AsyncMemory(await self._run(self._memory.attach, system, llm=llm, **parameters), self._pool)
 
     async def detach(self, system: str) -> None:
         """Drop a system and everything it made; the log is not touched."""
@@ -511,13 +542,18 @@ class AsyncMemory:
         """The systems that are attached to this store, with the parameters that were given."""
         return await self._run(self._memory.attached)
 
-    async def consolidate(self, *, include_children: bool = True) -> dict[str, dict[str, int | str]]:
+    async def consolidate(
+        self, *, include_children: bool = True, retry_failed: bool = False
+    ) -> dict[str, dict[str, int | str]]:
         """Let every attached system observe what it has not seen and do its offline work, in this scope and those below.
+
+        It waits for what systems ask their models. retry_failed: ask again what a model answered in no usable form; a system
+        that went on without such an answer makes its records anew, from the answers that are kept and these.
 
         Returns what each did, by system: episodes observed, and the error that stopped it in a scope, if any. Episodes that
         still wait for their vectors are embedded.
         """
-        return await self._run(self._memory.consolidate, include_children=include_children)
+        return await self._run(self._memory.consolidate, include_children=include_children, retry_failed=retry_failed)
 
     async def claim_name(self, name: str) -> str:
         """Give this store a name, if it has none yet; the name it has. It travels with the file and its backups."""

@@ -27,6 +27,12 @@ MnemicError
 │   ├── EmbedderUnavailable        an endpoint that does not answer
 │   ├── WeightsMissing
 │   └── WeightsDamaged
+├── LLMError                       a language model did not do what it was asked; nothing was written
+│   ├── LLMUnavailable             it does not answer now: down, overloaded, rate-limited
+│   ├── LLMRefused                 it will not answer this request as it is: key, model, length
+│   ├── LLMClosed                  it was given up while it was asked
+│   ├── AnswerUnusable             it answered, and nothing that could be used, in all tries
+│   └── BudgetSpent                what may be spent on it is spent
 ├── AccessError                    a server refuses, whatever the request
 │   ├── Unauthenticated            no key, or one that is not known
 │   └── Forbidden                  the key does not reach that scope or verb
@@ -145,6 +151,51 @@ class WeightsMissing(EmbedderError):
 
 class WeightsDamaged(EmbedderError):
     """The weights' checksum is not the expected one."""
+
+
+class LLMError(MnemicError):
+    """A language model did not do what it was asked.
+
+    calls, tokens_in, tokens_out: what it cost nevertheless.
+    """
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class LLMUnavailable(LLMError):
+    """The model does not answer now; later it may."""
+
+
+class LLMRefused(LLMError):
+    """The endpoint refuses the request as it is.
+
+    is_of_request: it is this request that it refuses, such as one that is too long, and not all of them.
+    """
+
+    def __init__(self, message: str, *, is_of_request: bool = False) -> None:
+        super().__init__(message)
+        self.is_of_request = is_of_request
+
+
+class LLMClosed(LLMError):
+    """The model was closed while it was asked."""
+
+
+class AnswerUnusable(LLMError):
+    """The model answered, and not in a form that can be used.
+
+    raw: its last answer, as it came.
+    """
+
+    def __init__(self, message: str, raw: str = "") -> None:
+        super().__init__(message)
+        self.raw = raw
+
+
+class BudgetSpent(LLMError):
+    """The calls, tokens or money allowed are spent."""
 
 
 class AccessError(MnemicError):

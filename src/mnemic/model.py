@@ -386,6 +386,7 @@ class Recall:
     path: str = "offline"  # which path ran: "offline" or "llm"
     elapsed_ms: float = 0.0
     confidence: float | None = None  # that what was asked is stored, in [0, 1]; None where the system cannot say
+    behind: int = 0  # episodes that the system has not observed yet: it does so in the background, or in `consolidate`
 
     @property
     def is_doubtful(self) -> bool:
@@ -420,6 +421,7 @@ class Recall:
             "scope": self.cue.scope,
             "system": self.system,
             "path": self.path,
+            "behind": self.behind,
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "elapsed_ms": round(self.elapsed_ms, 3),
         }

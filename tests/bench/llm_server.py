@@ -40,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.bodies.append(body)
-        self.server.headers_seen.append(dict(self.headers))
+        self.server.headers_seen.append({name.lower(): value for name, value in self.headers.items()})
         act = self.server.script.pop(0) if self.server.script else None
         if act in ("drop", "slow"):
             if act == "slow":

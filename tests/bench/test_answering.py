@@ -44,7 +44,7 @@ from mnemic.ops.pack import pack
 
 from .llm_server import LlmServer, completion, copies_the_gold, grades, serving
 
-pytest.importorskip("httpx", reason="httpx, of the extra 'remote', is not installed")
+pytest.importorskip("openai", reason="openai, of the extra 'openai', is not installed")
 KEY = "sk-very-secret-0123456789"
 GOLD = {"Where does Mara live?": "Porto", "What did Mara buy?": "a telescope"}
 
@@ -92,7 +92,7 @@ def test_every_request_has_temperature_0_and_the_seed(reader, server):
     (body,) = server.bodies
     assert (body["model"], body["temperature"], body["seed"]) == ("small", 0, 7)
     assert "5 May 2024" in body["messages"][-1]["content"]
-    assert server.headers_seen[0]["Authorization"] == f"Bearer {KEY}"
+    assert server.headers_seen[0]["authorization"] == f"Bearer {KEY}"
 
 
 def test_an_answer_is_kept_and_never_asked_for_twice(reader, server):
@@ -119,7 +119,7 @@ def test_the_key_and_address_come_from_the_environment(server, tmp_path, monkeyp
     monkeypatch.setenv("OPENAI_API_KEY", "from-outside")
     with closing(open_reader("small")) as mine:
         mine.answer("Where does Mara live?", "")
-    assert server.headers_seen[0]["Authorization"] == "Bearer from-outside"
+    assert server.headers_seen[0]["authorization"] == "Bearer from-outside"
 
 
 def test_openai_itself_is_not_asked_without_a_key(monkeypatch):
@@ -129,9 +129,9 @@ def test_openai_itself_is_not_asked_without_a_key(monkeypatch):
         open_reader("gpt-4o-mini")
 
 
-def test_without_httpx_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("mnemic.bench.chat.find_spec", lambda name: None)
-    with pytest.raises(DependencyMissing, match=r"mnemic\[remote\]"):
+def test_without_the_client_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("mnemic.models.openai_chat.find_spec", lambda name: None)
+    with pytest.raises(DependencyMissing, match=r"mnemic\[openai\]"):
         open_reader("small", base_url="http://localhost:1/v1")
 
 
@@ -169,7 +169,7 @@ def test_a_slow_endpoint_is_a_failure_and_not_an_answer(reader, server):
     server.script = ["slow", "slow"]
     answer = reader(timeout_s=0.05, max_tries=2).answer("Where does Mara live?", "- Mara: I moved to Porto.")
     assert answer.failure is not None
-    assert "after 2 tries: ReadTimeout" in answer.failure
+    assert "after 2 tries: no answer within 0.05 s" in answer.failure
     assert answer_scores(answer, ["Porto"]) == {}
 
 

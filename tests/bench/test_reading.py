@@ -16,7 +16,7 @@ from mnemic.errors import ParameterError
 from . import made_up
 from .llm_server import LlmServer, Messages, copies_the_gold, grades, serving
 
-pytest.importorskip("httpx", reason="httpx, of the extra 'remote', is not installed")
+pytest.importorskip("openai", reason="openai, of the extra 'openai', is not installed")
 GOLD = {"Where does Mara live?": "Porto", "What did she buy?": "a telescope"}
 
 

@@ -680,10 +680,15 @@ def test_any_order_of_calls_leaves_the_log_that_the_contract_describes(open_stor
     )
 
 
+def test_episodes_behind_a_position_are_counted_scope_by_scope(store: Store) -> None:
+    store.append([entry(text, id=text, scope=scope) for text, scope in (("x", "a"), ("y", "a/b"), ("z", "a"))])
+    assert [store.count("a"), store.count("a", after=1), store.count("a", after=3), store.count("none")] == [2, 1, 0, 0]
+
+
 # -- completeness -----------------------------------------------------------------------------------------
 
 
 def test_every_method_of_the_log_is_called_in_this_file() -> None:
     source = Path(inspect.getfile(sys.modules[__name__])).read_text()
-    names = [name for name in vars(Store) if not name.startswith("_") and name != "records"]
+    names = [name for name in vars(Store) if not name.startswith("_") and name not in ("records", "answers")]
     assert [name for name in names if f"store.{name}(" not in source] == []

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
 
+import numpy as np
 import pytest
 
 from mnemic.errors import ParameterError
@@ -29,7 +30,7 @@ def put(store: Store, *things, system: str = "notes", scope: str = "a", at: int 
     records = tuple(one for one in things if hasattr(one, "strength"))
     links = tuple(one for one in things if hasattr(one, "weight"))
     changes = Changes(put_records=records, put_links=links)
-    return store.records.apply(system, scope, changes, cursor_from=at, cursor_to=to)
+    return bool(store.records.apply(system, scope, changes, cursor_from=at, cursor_to=to))
 
 
 def test_records_are_read_by_kind_by_id_while_current_and_page_by_page(store: Store) -> None:
@@ -312,6 +313,53 @@ def test_records_and_failures_are_there_after_opening_again(open_store: Opener, 
     found = (again.records.records("notes", "a"), again.records.links("notes", "a"), again.records.cursor("notes", "a"))
     assert found == ([record("r", "x")], [link("l", "y")], 3)
     assert again.records.failures() == [Failure("a", "notes", "observe", "error", 1, START, START)]
+
+
+def test_changes_that_follow_from_an_older_version_are_not_written(store: Store) -> None:
+    apply = store.records.apply
+    first = apply("notes", "a", Changes((record("r", "x"),)), cursor_from=0, cursor_to=1, based_on=0)
+    assert store.records.version("notes", "a") == first > 0
+    second = apply("notes", "a", Changes((record("s", "y"),)), cursor_from=1, cursor_to=1, based_on=first)
+    assert second > first
+    assert apply("notes", "a", Changes((record("t", "z"),)), cursor_from=1, cursor_to=1, based_on=first) == 0
+    assert [one.id for one in store.records.records("notes", "a")] == ["r", "s"]
+
+
+def test_what_stands_is_read_with_vectors_and_notes_as_one_snapshot(store: Store) -> None:
+    vector = np.arange(4, dtype="<f2").tobytes()
+    changes = Changes((record("r", "x"), record("s", "y")), (), (link("l", "x"),), (), {"r": vector}, {"done": 2})
+    version = store.records.apply("notes", "a", changes, cursor_from=0, cursor_to=2)
+    standing = store.records.standing("notes", "a")
+    assert standing.records == store.records.records("notes", "a")
+    assert (standing.vectors, standing.links, standing.state, standing.version) == (
+        {"r": vector}, store.records.links("notes", "a"), {"done": 2}, version,
+    )  # fmt: skip
+    store.records.apply("notes", "a", Changes(drop_links=("l",)), cursor_from=2, cursor_to=3)
+    assert (store.records.standing("notes", "a").state, store.records.standing("notes", "a").links) == ({"done": 2}, [])
+    store.records.reset("notes", "a")
+    empty = store.records.standing("notes", "a")
+    assert (empty.records, empty.state, empty.version) == ([], {}, 0)
+
+
+def test_a_version_is_never_used_twice_not_even_after_starting_again(store: Store) -> None:
+    one = Changes((record("r", "x"),))
+    versions = []
+    for _ in range(3):
+        versions.append(store.records.apply("notes", "a", one, cursor_from=0, cursor_to=1))
+        store.records.reset("notes", "a")
+    assert len(set(versions)) == 3
+
+
+def test_a_system_can_be_started_again_though_none_of_its_records_came_from_what_goes(store: Store) -> None:
+    put(store, record("r", "x"))
+    assert store.remove("a", [3], at=START, restart=["notes"]) == Removal(1, records=1, rebuilt_systems=("notes",))
+    assert store.records.cursor("notes", "a") == 0
+
+
+def test_vectors_of_another_embedder_end_what_all_systems_made(store: Store) -> None:
+    put(store, record("r", "x"))
+    store.clear_vectors({"embedder": "other"})
+    assert (store.records.records("notes", "a"), store.records.cursor("notes", "a")) == ([], 0)
 
 
 def test_every_method_of_the_record_store_is_called_in_this_file() -> None:

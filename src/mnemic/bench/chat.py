@@ -1,4 +1,4 @@
-"""A chat model behind any endpoint that speaks OpenAI's `/chat/completions`, for the benchmark's reader and judge.
+"""A chat model whose answers are kept, for the benchmark's reader and judge; it is asked through `OpenAIChat`.
 
 The one idea: a run of thousands of questions is interrupted, rate-limited and repeated, so every answer is kept in a
 file under (model, messages, parameters) and never asked for twice. What could not be answered is data too: a reply with
@@ -11,38 +11,25 @@ two files.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-import os
-import random
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
-from mnemic.errors import DependencyMissing, ParameterError
-from mnemic.models.retry_after import seconds_asked
+from mnemic.errors import ParameterError
+from mnemic.models.endpoint import sendable
+from mnemic.models.openai_chat import OpenAIChat
+from mnemic.models.prompt import Message
+from mnemic.models.retrying import Failure
 
-if TYPE_CHECKING:
-    import httpx
-
-OPENAI_URL = "https://api.openai.com/v1"
-_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_OF_ONE_REQUEST = frozenset({400, 413, 422})  # too long, say: the next may do
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One message of a chat."""
-
-    role: str
-    content: str
+__all__ = ["Chat", "ChatEndpoint", "KeptReplies", "Message", "Reply"]
+_SIDE_BY_SIDE = 64  # whoever reads a benchmark says how many threads ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +95,8 @@ class ChatEndpoint:
     base_url and api_key default to $OPENAI_BASE_URL (else OpenAI's own address) and $OPENAI_API_KEY, read here and now.
     A request waits at most timeout_s, a pause between two tries at most max_pause_s. After give_up_after requests in a
     row that failed for no fault of their own, the rest fails at once: a run against an endpoint that is down ends soon.
-    Raises DependencyMissing where httpx is not installed, ParameterError without a key for OpenAI's own address.
+    sleep: waits instead of the clock. Raises DependencyMissing where openai is not installed, ParameterError without a key for
+    OpenAI's own address.
     """
 
     def __init__(
@@ -122,138 +110,64 @@ class ChatEndpoint:
         max_tries: int = 5,
         max_pause_s: float = 60.0,
         give_up_after: int = 5,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
-        if not model:
-            raise ParameterError("The model has no name. Give one, such as --llm gpt-4o-mini.")
-        if max_tries < 1 or give_up_after < 1 or timeout_s <= 0:
-            raise ParameterError("max_tries and give_up_after must be 1 or more, timeout_s more than 0.")
-        if find_spec("httpx") is None:
-            raise DependencyMissing(
-                f"The model {model!r} needs httpx, which is not installed. Install it with: pip install 'mnemic[remote]'"
-            )
+        if give_up_after < 1:
+            raise ParameterError("give_up_after must be 1 or more.")
         self.model = model
-        self.base_url = (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
-        self._api_key = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY", "")
-        if not self._api_key and self.base_url == OPENAI_URL:
-            raise ParameterError(
-                f"The model {model!r} has no key. Set OPENAI_API_KEY, or OPENAI_BASE_URL for another endpoint."
-            )
-        self.timeout_s = timeout_s
-        self.max_tries = max_tries
-        self.max_pause_s = max_pause_s
         self.give_up_after = give_up_after
-        self._sleep = sleep
+        self._chat = OpenAIChat(
+            model,
+            base_url=base_url,
+            api_key=api_key,
+            timeout_s=timeout_s,
+            max_tries=max_tries,
+            max_pause_s=max_pause_s,
+            concurrency=_SIDE_BY_SIDE,
+            sleep=asyncio.sleep if sleep is None else lambda pause_s: asyncio.to_thread(sleep, pause_s),
+        )
         self._kept = None if cache is None else KeptReplies(cache)
-        self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
         self._failed_in_a_row = 0
         self._last_failure = ""
 
     def __repr__(self) -> str:
-        parts = urlsplit(self.base_url)  # without user names, passwords and queries, which may be secret
-        place = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-        return f"ChatEndpoint({self.model!r}, base_url={place!r})"
+        return f"ChatEndpoint({self.model!r}, base_url={self._chat.base_url!r})"
 
     def ask(self, messages: Sequence[Message], *, seed: int = 0, max_tokens: int = 256) -> Reply:
         """The reply, from the file where it is known; a Reply with its failure where the endpoint gives none."""
-        body: dict[str, Any] = {
+        request: dict[str, Any] = {  # what an answer is kept under
             "model": self.model,
-            "messages": [{"role": one.role, "content": _sendable(one.content)} for one in messages],
+            "messages": [{"role": one.role, "content": sendable(one.content)} for one in messages],
             "temperature": 0,
             "seed": seed,
             "max_tokens": max_tokens,
         }
-        if self._kept is not None and (known := self._kept.get(body)) is not None:
+        if self._kept is not None and (known := self._kept.get(request)) is not None:
             return known
         if self._failed_in_a_row >= self.give_up_after:
             return Reply(
                 failure=f"not asked, after {self._failed_in_a_row} failures in a row, the last: {self._last_failure}"
             )
         started = time.perf_counter()
-        reply = replace(self._post(body), elapsed_ms=1000 * (time.perf_counter() - started))
-        if reply.failure is not None:
-            self._last_failure = reply.failure
-            return reply
+        answer = self._chat.attempt(messages, max_tokens=max_tokens, seed=seed)
+        elapsed_ms = 1000 * (time.perf_counter() - started)
+        if isinstance(answer, Failure):
+            self._last_failure = answer.what
+            self._failed_in_a_row += not answer.is_of_request
+            return Reply(failure=answer.what, elapsed_ms=elapsed_ms)
+        self._failed_in_a_row = 0
+        if not answer.text:
+            return Reply(failure=f"the answer is empty, cut at {max_tokens} tokens", elapsed_ms=elapsed_ms)
+        reply = Reply(text=answer.text, tokens_in=answer.tokens_in, tokens_out=answer.tokens_out, elapsed_ms=elapsed_ms)
         if self._kept is not None:
-            self._kept.put(body, reply)
+            self._kept.put(request, reply)
         return reply
 
     def close(self) -> None:
         """Close the connections and the file of answers."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        self._chat.close()
         if self._kept is not None:
             self._kept.close()
-
-    def _post(self, body: dict[str, Any]) -> Reply:
-        import httpx
-
-        said, tries = "", 0
-        for attempt in range(self.max_tries):
-            tries = attempt + 1
-            asked: float | None = None
-            try:
-                response = self._open().post(f"{self.base_url}/chat/completions", json=body)
-            except httpx.TransportError as error:
-                said = f"{type(error).__name__}: {error}"
-            except (httpx.InvalidURL, httpx.HTTPError) as error:
-                said = f"{type(error).__name__}: {error}"
-                break
-            else:
-                if response.status_code == 200:
-                    reply = _read(response.content)
-                    if reply.failure is None:
-                        self._failed_in_a_row = 0
-                        return reply
-                    said = reply.failure  # half an answer, or a proxy's page: both pass
-                else:
-                    said = f"HTTP {response.status_code}: {self._hidden(response.text)[:300].strip()}"
-                    if response.status_code in _OF_ONE_REQUEST:
-                        return self._failed(said)
-                    if response.status_code not in _PASSING:
-                        break
-                    asked = seconds_asked(response.headers.get("retry-after"), datetime.now(UTC))
-            if tries < self.max_tries:
-                growing = min(0.5 * 2**attempt, self.max_pause_s) * random.uniform(0.5, 1.0)
-                self._sleep(min(growing if asked is None else asked, self.max_pause_s))
-        self._failed_in_a_row += 1
-        return self._failed(said if tries == 1 else f"after {tries} tries: {said}")
-
-    def _failed(self, what: str) -> Reply:
-        return Reply(failure=self._hidden(what))
-
-    def _hidden(self, text: str) -> str:
-        return text.replace(self._api_key, "***") if self._api_key else text
-
-    def _open(self) -> httpx.Client:
-        import httpx
-
-        with self._lock:
-            if self._client is None:
-                headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-                self._client = httpx.Client(headers=headers, timeout=self.timeout_s)
-            return self._client
-
-
-def _read(content: bytes) -> Reply:
-    try:
-        answer = json.loads(content)
-        choice = answer["choices"][0]
-        text = choice["message"]["content"]
-        usage = answer.get("usage") or {}
-        tokens_in, tokens_out = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        return Reply(failure=f"the answer is not in the format of /chat/completions ({type(error).__name__}: {error})")
-    if not isinstance(text, str) or not text.strip():
-        return Reply(failure=f"the answer is empty (finish_reason {choice.get('finish_reason')!r})")
-    return Reply(text=text.strip(), tokens_in=tokens_in, tokens_out=tokens_out)
-
-
-def _sendable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()  # lone surrogates are not JSON
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -82,7 +82,7 @@ def take_in(copy: Memory, memory: Memory, spec: Spec) -> str:
     copy.attach(spec.id, **(spec.parameters or attached.get(spec.id, {})))
     shared = copy._shared
     for scope in copy.scopes():
-        progress = runner.consolidate(shared.system(spec.id), scope, shared.store, shared.view_of, shared.clock.now())
+        progress = shared.observe(spec.id, scope, consolidates=True)
         if progress.error:
             raise StoreError(
                 f"The system {spec.label} cannot take in the scope {scope!r}: {progress.error}. Leave it out of --systems."

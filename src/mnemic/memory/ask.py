@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mnemic.errors import InvalidFilter, InvalidScope
 from mnemic.memory.shared import Shared
-from mnemic.model import Cue, Recall, join_scope
-from mnemic.systems import runner
+from mnemic.model import Cue, Hit, Recall, join_scope
+from mnemic.systems.contract import is_by_model, keeps_records
 
 _IDS = ("user_id", "agent_id", "run_id", "app_id")
 _SESSIONS = ("session_id", "session")
@@ -68,20 +68,37 @@ def ask(shared: Shared, system: str, cue: Cue, *, note: bool = True) -> Recall:
     """Let a system answer a cue; it first observes what it has not seen, if it keeps records and this handle may write."""
     started = time.perf_counter()
     answering = shared.system(system)
-    if not shared.store.read_only:
-        runner.catch_up(answering, cue.scope, shared.store, shared.view_of, shared.clock.now())
-    view = shared.view_of(cue.scope, system, include_children=cue.include_children)
+    shared.catch_up(system, cue.scope)
+    asker = shared.asker(cue.scope, system, is_recall=True)
+    view = shared.view_of(cue.scope, system, include_children=cue.include_children, ask=asker)
     hits = [hit for hit in answering.recall(cue, view) if hit.score >= cue.threshold]
+    if cue.include_children and keeps_records(answering):
+        hits = _with_those_below(shared, system, cue, hits)
     confidence = answering.confidence(cue, hits, view, shared.embedder.id)
     if note:
         shared.note_recall(cue.scope, [hit.episode for hit in hits if hit.episode is not None])
+    by_model = (asker is not None and asker.used) or any(is_by_model(hit.record) for hit in hits if hit.record)
     return Recall(
         cue=cue,
         hits=tuple(hits),
         system=system,
+        path="llm" if by_model else "offline",
         elapsed_ms=1000 * (time.perf_counter() - started),
         confidence=confidence,
+        behind=shared.behind(system, cue.scope),
     )
+
+
+def _with_those_below(shared: Shared, system: str, cue: Cue, hits: Sequence[Hit]) -> list[Hit]:
+    """The hits with those of the scopes below: records are made scope by scope, so each is asked by itself."""
+    found = {(hit.scope, hit.id): hit for hit in hits}
+    for path in shared.store.scopes(cue.scope):
+        if path != cue.scope:
+            shared.catch_up(system, path)
+            view = shared.view_of(path, system, ask=shared.asker(path, system, is_recall=True))
+            below = shared.system(system).recall(replace(cue, scope=path, include_children=False), view)
+            found |= {(hit.scope, hit.id): hit for hit in below}
+    return sorted(found.values(), key=lambda hit: (-hit.score, hit.scope, hit.id))[: cue.limit]
 
 
 def _ids_in(filters: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:

@@ -147,19 +147,23 @@ def forget(shared: Shared, scope: str, episodes: Sequence[Episode], *, drop_scop
     for failure in shared.store.records.failures():
         if failure.scope == scope:  # an error may quote what it failed on; the step is tried again anyway
             shared.store.records.clear_failure(failure.system, scope, failure.step)
-    changes = {}
+    changes, restart = {}, []
     keeping = {*shared.store.records.attached(), *(SYSTEMS.keys() & shared.store.records.systems())}
     for name in sorted(keeping):  # one need not be attached to have been asked
         wanted = runner.forgetting(shared.system(name), scope, shared.store, shared.view_of, seqs)
         if wanted is not None:
             changes[name] = wanted
+        elif seqs and shared.store.records.cursor(name, scope) >= min(seqs):
+            restart.append(name)  # what it made of other episodes may have depended on these
     # files first: should we be stopped in between, a missing index is built again, but a stale one would keep the words
     shared.library.drop(scope_ids)
     try:
-        removal = shared.store.remove(scope, seqs, at=at, changes=changes, drop_scope=drop_scope)
+        removal = shared.store.remove(scope, seqs, at=at, changes=changes, restart=restart, drop_scope=drop_scope)
     except ParameterError:  # a system wants what cannot be written: then its records are made again instead
-        removal = shared.store.remove(scope, seqs, at=at, drop_scope=drop_scope)
+        removal = shared.store.remove(scope, seqs, at=at, restart=sorted(keeping), drop_scope=drop_scope)
     shared.library.drop(scope_ids)
+    shared.made.drop(scope)
+    shared.observe_behind_others(scope)
     shared.drop_traces(seqs)  # again, for what a search in another thread read before it was removed
     receipt = _receipt(scope, episodes, at, removal, is_scrubbed=scrub(shared))
     ids = [episode.id for episode in episodes]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -33,6 +33,7 @@ from mnemic.memory import forget as forgetting
 from mnemic.memory import made, transfer
 from mnemic.memory.ask import ask, resolve
 from mnemic.memory.choose import is_storable, listed, selector
+from mnemic.memory.choose_model import LLM_KEY, name_of
 from mnemic.memory.forget import Receipt
 from mnemic.memory.intake import Draft, Message, Time, checked_id, checked_json, checked_text, drafts_from
 from mnemic.memory.reindex import reindex
@@ -43,14 +44,18 @@ from mnemic.memory.transfer import Imported
 from mnemic.memory.why_not import WhyNot, why_not
 from mnemic.model import ECHO, Cue, Episode, Hit, Link, Recall, Record, Session, join_scope
 from mnemic.model import new_id as fresh_id
+from mnemic.models.budget import Budget
 from mnemic.models.embedder import Embedder
+from mnemic.models.llm import LLM
+from mnemic.models.open_llm import open_llm
 from mnemic.models.resolve import open_embedder
 from mnemic.ops.echo import Echo
 from mnemic.ops.pack import pack
 from mnemic.store.rows import has_same_content
 from mnemic.store.sqlite import SqliteStore
-from mnemic.systems import runner
-from mnemic.systems.registry import DEFAULT, create
+from mnemic.systems.feedback import VERDICTS, Verdict
+from mnemic.systems.registry import DEFAULT, create, system_class
+from mnemic.systems.view import FEEDBACK
 from mnemic.text.tokens import TokenCounter, count_tokens
 
 Embeds = str | Embedder | None
@@ -89,6 +94,8 @@ class Memory:
         busy_timeout_s: float = 30.0,
         index_memory_mb: int = 512,
         clock: Clock | None = None,
+        llm: str | LLM | None = None,
+        budget: Budget | None = None,
     ) -> Memory:
         """Open a memory kept in the file `path`, made if it is not there; None, or ":memory:", keeps it in this process alone.
 
@@ -97,6 +104,9 @@ class Memory:
         durability: "full" survives a power cut; "normal" may lose the last moments then, and is faster.
         busy_timeout_s: how long a write waits for another process's before StoreBusy.
         index_memory_mb: how much memory the indexes may take together.
+        llm: the model that attached systems ask unless they are given another, such as "openai:gpt-4o-mini" or an object with
+        id and complete; without it $MNEMIC_LLM, and where that is not set none. "none" for none. The default system asks none.
+        budget: what may be spent on models; see `mnemic.models.budget`.
 
         Raises StoreReadOnly, NotAStore, StoreTooNew, StoreCorrupt, EmbedderMismatch, WeightsMissing; each says what to do.
         """
@@ -106,7 +116,9 @@ class Memory:
             embedder = open_embedder(embedder)  # before a file is made: what cannot be opened leaves nothing behind
         store = SqliteStore(where, clock=clock, read_only=read_only, durability=durability, timeout_s=busy_timeout_s)
         try:
-            return cls(Shared(store, embedder, clock, index_memory_mb))
+            return cls(
+                Shared(store, embedder, clock, index_memory_mb, None if llm == "none" else open_llm(llm), budget)
+            )
         except BaseException:
             store.close()
             raise
@@ -198,7 +210,9 @@ class Memory:
         )
         for draft in drafts if place.metadata else ():
             draft.metadata = {**draft.metadata, **place.metadata}
-        return remember(self._shared, place.scope, drafts, show_progress=show_progress)
+        added = remember(self._shared, place.scope, drafts, show_progress=show_progress)
+        self._shared.observe_behind_others(place.scope)
+        return added
 
     def update(
         self,
@@ -245,7 +259,39 @@ class Memory:
             raise EditConflict(
                 f"The episode {id!r} changed since you read it: {now}. Nothing was written. Read it and try again."
             )
+        self._shared.observe_behind_others(scope)
         return replace(episode, seq=appended.seqs[0])
+
+    def feedback(
+        self,
+        ids: str | Iterable[str],
+        verdict: Verdict,
+        *,
+        note: str = "",
+        value: float | None = None,
+        session: str | None = None,
+        occurred_at: Time | None = None,
+        id: str | None = None,
+    ) -> Episode:
+        """Say of recalled memories, by their hits' ids, that they were "used", "helpful", "unhelpful" or "wrong".
+
+        It is an episode of the log, never recalled itself. Systems whose memories grow stronger by use, or learn from being
+        wrong, observe it; others pass it over. note: a hint, an explanation or the right answer. value: a measure, such as
+        a profit. Raises ParameterError.
+        """
+        named = [ids] if isinstance(ids, str) else list(ids)
+        if verdict not in VERDICTS or not named or not all(isinstance(one, str) and one for one in named):
+            raise ParameterError(
+                f"ids={named!r}, verdict={verdict!r}: give the ids of hits, and one of {', '.join(VERDICTS)}."
+            )
+        said: dict[str, Any] = {"ids": named, "verdict": verdict}
+        said |= {"note": note} if note else {}
+        said |= {"value": float(value)} if value is not None else {}
+        text = f"{verdict}: {note}" if note else verdict
+        added = self.add(
+            text, role=FEEDBACK, metadata={"feedback": said}, session=session, occurred_at=occurred_at, id=id
+        )
+        return added.episodes[0]
 
     # -- recalling ----------------------------------------------------------------------------------------
 
@@ -609,34 +655,49 @@ class Memory:
 
     # -- systems ------------------------------------------------------------------------------------------
 
-    def attach(self, system: str, **parameters: Any) -> Memory:
+    def attach(self, system: str, *, llm: str | LLM | None = None, **parameters: Any) -> Memory:
         """Let a system observe this store's log from its beginning, and go on; a handle whose searches it answers.
 
-        It makes its records when `consolidate` is called, or when it is first asked. Attaching it again with other parameters
-        starts its records anew. Raises SystemNotFound and ParameterError.
+        llm: the model that it asks, as in `open`; the memory's own where it has one; "none" for its offline path. Its name is
+        kept, so that whoever opens the store goes on with the same one. A system without a model makes its records when it is
+        first asked, or when `consolidate` is called; one with a model in the background, or in `consolidate`, which waits.
+        Attaching it again with other parameters or another model starts its records anew. Raises SystemNotFound and
+        ParameterError.
         """
         create(system, parameters)
         self._shared.must_write()
+        model = self._shared.models.choose(llm) if "llm" in system_class(system).card.needs else None
+        if model is not None:
+            parameters[LLM_KEY] = name_of(model)
         records = self._shared.store.records
         attached = records.attached()
         if system in attached and attached[system] != parameters:
             records.reset(system)
         records.attach(system, parameters, self._shared.clock.now())
+        self._shared.models.give(system, model)
         self._shared.forget_system(system)
+        for scope in self._shared.store.scopes() if model is not None else ():
+            self._shared.background.wake(system, scope)
         return self.system(system)
 
     def detach(self, system: str) -> None:
         """Drop a system and everything it made; the log is not touched."""
         self._shared.must_write()
         self._shared.store.records.detach(system)
+        self._shared.models.give(system, None)
         self._shared.forget_system(system)
 
     def attached(self) -> dict[str, dict[str, Any]]:
         """The systems that are attached to this store, with the parameters that were given."""
         return self._shared.store.records.attached()
 
-    def consolidate(self, *, include_children: bool = True) -> dict[str, dict[str, int | str]]:
+    def consolidate(
+        self, *, include_children: bool = True, retry_failed: bool = False
+    ) -> dict[str, dict[str, int | str]]:
         """Let every attached system observe what it has not seen and do its offline work, in this scope and those below.
+
+        It waits for what systems ask their models. retry_failed: ask again what a model answered in no usable form; a system
+        that went on without such an answer makes its records anew, from the answers that are kept and these.
 
         Returns what each did, by system: episodes observed, and the error that stopped it in a scope, if any. Episodes that
         still wait for their vectors are embedded.
@@ -653,9 +714,9 @@ class Memory:
         for name in self._shared.store.records.attached():
             report: dict[str, int | str] = {"observed": 0}
             for path in paths:
-                progress = runner.consolidate(
-                    self._shared.system(name), path, self._shared.store, self._shared.view_of, self._shared.clock.now()
-                )
+                if retry_failed and self._shared.store.answers.drop_unusable(name, path):
+                    self._shared.start_again(name, path)
+                progress = self._shared.observe(name, path, consolidates=True)
                 report["observed"] = int(report["observed"]) + progress.observed
                 if progress.error:
                     report["error"] = f"{path}: {progress.error}"
@@ -681,6 +742,7 @@ class Memory:
             "scope": self._scope,
             "embedder": self._shared.store.meta("embedder") or self._shared.embedder.id,
             "attached": list(self._shared.store.records.attached()),
+            "llm": [asdict(one) for one in self._shared.store.answers.spent(scope=self._scope or None)],
         }
 
     def import_(self, path: str | Path, format: str | None = None, *, show_progress: bool = False) -> Imported:
@@ -691,7 +753,9 @@ class Memory:
         format: one of `mnemic.formats.registry.FORMATS`; without it, it is told from the content. What could not be read is in
         the result's `problems`, with file and line.
         """
-        return transfer.import_file(self._shared, self._scope, path, format, show_progress=show_progress)
+        imported = transfer.import_file(self._shared, self._scope, path, format, show_progress=show_progress)
+        self._shared.observe_behind_others(self._scope)
+        return imported
 
     def export(self, path: str | Path | TextIO, *, include_children: bool = True) -> int:
         """Write this scope, and those below it, as JSON Lines; how many episodes it wrote. `import_` reads it back."""

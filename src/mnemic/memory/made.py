@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from mnemic.errors import ParameterError
 from mnemic.memory.shared import Shared
 from mnemic.model import Link, Record
-from mnemic.systems import runner
 from mnemic.systems.registry import system_class
 
 
@@ -61,6 +60,5 @@ def _systems(shared: Shared, scope: str, system: str | None) -> list[str]:
         [system] if system is not None else sorted({*shared.store.records.systems(), *shared.store.records.attached()})
     )
     for name in names:
-        if not shared.store.read_only:
-            runner.catch_up(shared.system(name), scope, shared.store, shared.view_of, shared.clock.now())
+        shared.catch_up(name, scope)
     return names

@@ -16,13 +16,21 @@ from mnemic.errors import EmbedderMismatch, EmbedderUnavailable, ParameterError,
 from mnemic.index.files import IndexFiles
 from mnemic.index.library import IndexLibrary
 from mnemic.index.scope_index import ScopeIndex
+from mnemic.memory.asking import Asker
+from mnemic.memory.background import Background
+from mnemic.memory.choose_model import Models, without_llm
 from mnemic.model import Episode, new_id
+from mnemic.models.budget import Budget
 from mnemic.models.embedder import CachedEmbedder, Embedder
+from mnemic.models.llm import LLM
+from mnemic.models.prompt import Asks
 from mnemic.models.resolve import open_embedder
 from mnemic.ops.echo import Marks, RecalledTexts
 from mnemic.store.contract import VectorsBy
 from mnemic.store.sqlite import SqliteStore
-from mnemic.systems.contract import MemorySystem
+from mnemic.systems import runner
+from mnemic.systems.contract import MemorySystem, keeps_records
+from mnemic.systems.made import MadeLibrary
 from mnemic.systems.registry import create
 from mnemic.systems.view import View
 from mnemic.text.terms import drop_remembered_words
@@ -37,7 +45,15 @@ FLUSH_EVERY = timedelta(seconds=1)
 class Shared:
     """The parts behind every `Memory` handle of one open store."""
 
-    def __init__(self, store: SqliteStore, embedder: str | Embedder | None, clock: Clock, index_memory_mb: int) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        embedder: str | Embedder | None,
+        clock: Clock,
+        index_memory_mb: int,
+        llm: LLM | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         if index_memory_mb < 1:
             raise ParameterError(f"index_memory_mb={index_memory_mb}: give at least 1.")
         self.store = store
@@ -62,6 +78,11 @@ class Shared:
         self._recall_counts: dict[int, tuple[int, datetime]] = {}
         self._flush_after = clock.now()
         self._systems: dict[str, MemorySystem] = {}
+        self.made = MadeLibrary(store)
+        self.models = Models(store, llm)
+        self.budget = budget
+        self.background = Background(self._observe_behind)
+        self._observing: dict[tuple[str, str], threading.RLock] = {}
 
     # -- indexes and vectors ------------------------------------------------------------------------------
 
@@ -133,19 +154,104 @@ class Shared:
 
     # -- views and systems --------------------------------------------------------------------------------
 
-    def view_of(self, scope: str, system: str, until_seq: int | None = None, *, include_children: bool = False) -> View:
-        """What the system may see of the scope."""
+    def view_of(
+        self,
+        scope: str,
+        system: str,
+        until_seq: int | None = None,
+        *,
+        include_children: bool = False,
+        ask: Asks | None = None,
+    ) -> View:
+        """What the system may see of the scope. ask: its way to a model."""
 
         def index() -> ScopeIndex:
             ids = self.store.scope_ids(scope, include_children=include_children)
             return self.library.of(ids) if ids else ScopeIndex(self.library.dim)
 
-        return View(self.store, index, self.query_vector, scope, system, until_seq)
+        return View(
+            self.store, index, self.query_vector, scope, system, until_seq, made=self.made, embed=self.embed, ask=ask
+        )
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[n, dim] vectors of what a system makes. Raises EmbedderMismatch as `query_vector` does."""
+        owner = self.store.meta("embedder")
+        if owner is not None and owner != self.embedder.id:
+            raise self._mismatch(owner)
+        return self.embedder.embed(texts)
+
+    def asker(self, scope: str, system: str, *, is_recall: bool) -> Asker | None:
+        """The system's way to its model in a scope; None where it has none."""
+        llm = self.models.of(system, is_recall=is_recall)
+        if llm is None:
+            return None
+        return Asker(
+            self.store,
+            self.clock,
+            llm,
+            scope,
+            system,
+            budget=self.budget,
+            is_recall=is_recall,
+            may_write=not self.store.read_only,
+            cancelled=self.background.cancelled,
+        )
+
+    # -- observing ----------------------------------------------------------------------------------------
+
+    def observing_view(self, scope: str, system: str, until_seq: int | None) -> View:
+        """What the system sees while it observes or consolidates."""
+        return self.view_of(scope, system, until_seq, ask=self.asker(scope, system, is_recall=False))
+
+    def waits(self, system: str) -> bool:
+        """Whether the system asks a model while it observes, so that nobody should wait for it."""
+        return self.models.of(system, is_recall=False) is not None and keeps_records(self.system(system))
+
+    def catch_up(self, system: str, scope: str) -> None:
+        """Let the system observe what it has not seen: now where that is quick, else in the background."""
+        if self.store.read_only:
+            return
+        if self.waits(system):
+            self.background.wake(system, scope)
+        else:
+            self.observe(system, scope)
+
+    def behind(self, system: str, scope: str) -> int:
+        """How many episodes of the scope the system has not observed yet."""
+        if not keeps_records(self.system(system)):
+            return 0
+        return self.store.count(scope, after=self.store.records.cursor(system, scope))
+
+    def observe(self, system: str, scope: str, *, consolidates: bool = False) -> runner.Progress:
+        """Let the system observe what it has not seen, and wait for it."""
+        with self._lock:
+            lock = self._observing.setdefault((system, scope), threading.RLock())
+        step = runner.consolidate if consolidates else runner.catch_up
+        with lock:  # two that ask a model the same would pay twice
+            return step(self.system(system), scope, self.store, self.observing_view, self.clock.now())
+
+    def start_again(self, system: str, scope: str) -> None:
+        """Drop what the system made in the scope, and the failures that say what it went on without."""
+        self.store.records.reset(system, scope)
+        for failure in self.store.records.failures():
+            if (failure.system, failure.scope) == (system, scope):
+                self.store.records.clear_failure(system, scope, failure.step)
+
+    def observe_behind_others(self, scope: str) -> None:
+        """Something was added: let the attached systems that ask a model observe it in the background."""
+        for system in self.models.asking():
+            self.background.wake(system, scope)
+
+    def _observe_behind(self, system: str, scope: str) -> bool:
+        """One piece of work of the background; whether it was done."""
+        if system not in self.models.asking():
+            return True  # detached meanwhile
+        return self.observe(system, scope).error is None
 
     def system(self, id: str) -> MemorySystem:
         """The system of that name: as it is attached, else with its defaults."""
         if id not in self._systems:
-            self._systems[id] = create(id, self.store.records.attached().get(id))
+            self._systems[id] = create(id, without_llm(self.store.records.attached().get(id)))
         return self._systems[id]
 
     def forget_system(self, id: str) -> None:
@@ -208,6 +314,7 @@ class Shared:
 
     def close(self) -> None:
         """Write what waits, and close."""
+        self.background.stop(self.models.close)
         try:
             self.flush_recalls()
             if self._library is not None:

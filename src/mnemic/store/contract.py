@@ -15,7 +15,7 @@ Promises, each of which `tests/store/` checks for every implementation:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -87,9 +87,66 @@ class Changes:
     drop_records: tuple[str, ...] = ()
     put_links: tuple[Link, ...] = ()
     drop_links: tuple[str, ...] = ()
+    vectors: Mapping[str, bytes] = field(default_factory=dict)  # float16, little-endian, of records that are put
+    state: Mapping[str, Any] | None = None  # the system's notes of where it stands; None leaves them as they are
 
     def __bool__(self) -> bool:
-        return bool(self.put_records or self.drop_records or self.put_links or self.drop_links)
+        return bool(
+            self.put_records or self.drop_records or self.put_links or self.drop_links or self.state is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that a system made in a scope, and the version at which it stands."""
+
+    records: list[Record]  # ordered by recorded_at, then id
+    vectors: Mapping[str, bytes]  # float16, by record
+    links: list[Link]
+    state: Mapping[str, Any]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a model answered to one prompt."""
+
+    answer: str
+    attempts: int = 0  # 0: it can be used; else how often nothing usable came, and `answer` is the last that came
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer on its way into the store, with what it cost."""
+
+    key: bytes  # digests scope, model, parameters, prompt and schema
+    system: str
+    step: str
+    model: str
+    answer: str
+    sources: tuple[str, ...]  # episodes that the model saw; none: it also saw a question, and any forgetting removes it
+    attempts: int = 0
+    calls: int = 1
+    failed: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float = 0.0
+    answered_at: datetime
+    is_kept: bool = True  # False: only what it cost is written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What was asked of a model, and what it cost."""
+
+    system: str
+    step: str
+    model: str
+    calls: int
+    failed: int
+    tokens_in: int
+    tokens_out: int
+    usd: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +181,21 @@ class RecordStore(Protocol):
         """The seq up to which the system has observed the scope's log; 0 at the start."""
         ...
 
-    def apply(self, system: str, scope: str, changes: Changes, *, cursor_from: int, cursor_to: int) -> bool:
-        """Write changes and move the cursor in one transaction; False, and nothing written, when another got there first."""
+    def apply(
+        self,
+        system: str,
+        scope: str,
+        changes: Changes,
+        *,
+        cursor_from: int,
+        cursor_to: int,
+        based_on: int | None = None,
+    ) -> int:
+        """Write the changes and move the cursor, in one transaction, if it still stands at `cursor_from`.
+
+        based_on: the version that the changes follow from; they are written only if nothing was since. Returns the version
+        that they make; 0, and nothing written, when another got there first.
+        """
         ...
 
     def records(
@@ -140,6 +210,14 @@ class RecordStore(Protocol):
         limit: int | None = None,
     ) -> list[Record]:
         """The system's records in the scope, all or by id, ordered by recorded_at, then id; `after` the one of that id."""
+        ...
+
+    def standing(self, system: str, scope: str) -> Standing:
+        """Everything that the system made in the scope, as one consistent snapshot."""
+        ...
+
+    def version(self, system: str, scope: str) -> int:
+        """Which version of the system's records the scope holds; 0 where there are none yet. Versions are never used twice."""
         ...
 
     def links(self, system: str, scope: str) -> list[Link]:
@@ -179,12 +257,37 @@ class RecordStore(Protocol):
         ...
 
 
+class AnswerStore(Protocol):
+    """What language models answered and cost."""
+
+    def kept(self, scope: str, key: bytes) -> Kept | None:
+        """The answer of that key in the scope."""
+        ...
+
+    def keep(self, scope: str, answered: Answered, day: str) -> None:
+        """Keep an answer with what it cost, in one transaction; what was there under its key is replaced."""
+        ...
+
+    def drop_unusable(self, system: str, scope: str) -> int:
+        """Drop what was kept of prompts that were not answered in a usable form; how many."""
+        ...
+
+    def spent(self, *, scope: str | None = None, day: str | None = None) -> list[Spent]:
+        """What was spent, by system, step and model; in one scope or in all, on one day (YYYY-MM-DD, UTC) or ever."""
+        ...
+
+
 class Store(Protocol):
     """The log."""
 
     @property
     def records(self) -> RecordStore:
         """What systems made of the log."""
+        ...
+
+    @property
+    def answers(self) -> AnswerStore:
+        """What language models answered."""
         ...
 
     def append(self, entries: Sequence[Entry], vectors_by: VectorsBy | None = None) -> Appended:
@@ -217,6 +320,10 @@ class Store(Protocol):
         """The scope's sessions by their first position, or by their last one when newest first; `after` as in `scan`."""
         ...
 
+    def count(self, scope: str, *, after: int = 0) -> int:
+        """How many episodes of exactly this scope stand after a position."""
+        ...
+
     def existing(self, scope: str, ids: Sequence[str]) -> set[str]:
         """Which of the ids the scope already has."""
         ...
@@ -244,13 +351,15 @@ class Store(Protocol):
         *,
         at: datetime,
         changes: Mapping[str, Changes] | None = None,
+        restart: Collection[str] = (),
         drop_scope: bool = False,
     ) -> Removal:
         """Delete episodes and all that came from them, in one transaction.
 
         `changes`, by system, is written first. Whatever record, link or cached answer then still has a removed source goes;
-        a system that had made any of them starts the scope again from what is left. The scope's failures go too, since their
-        errors may quote what is removed. `drop_scope` also removes the scope's name when nothing is left in it.
+        a system that had made any of them starts the scope again from what is left, and so do the systems of `restart`. The
+        scope's failures go too, since their errors may quote what is removed. `drop_scope` also removes the scope's name when
+        nothing is left in it.
         """
         ...
 

@@ -129,10 +129,25 @@ _THE_SESSIONS = """
 CREATE INDEX episodes_by_session ON episodes (scope_id, session) WHERE session IS NOT NULL
 """
 
+_WHAT_MODELS_ANSWER = """
+-- version: grows with every change of what a system made in a scope; state: its own notes about where it stands
+ALTER TABLE cursors ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cursors ADD COLUMN state TEXT;
+-- attempts: 0 for an answer; else how often nothing usable came, and the answer is the last that did come
+ALTER TABLE answers ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX answers_by_scope ON answers (scope_id);
+CREATE TABLE spending (
+    day TEXT NOT NULL, scope_id INTEGER NOT NULL, system TEXT NOT NULL, step TEXT NOT NULL, model TEXT NOT NULL,
+    calls INTEGER NOT NULL, failed INTEGER NOT NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL,
+    usd REAL NOT NULL, PRIMARY KEY (day, scope_id, system, step, model)
+) WITHOUT ROWID
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("the log", _THE_LOG),
     ("the records", _THE_RECORDS),
     ("the sessions", _THE_SESSIONS),
+    ("what models answer", _WHAT_MODELS_ANSWER),
 )
 NEWEST = len(MIGRATIONS)
 

@@ -8,7 +8,7 @@ position is never used twice, also after the newest episode was forgotten.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,8 @@ from mnemic.model import Episode, Session
 from mnemic.store.contract import Appended, Change, Changes, Entry, IndexRows, Removal, VectorsBy
 from mnemic.store.database import Database
 from mnemic.store.rows import EPISODE_COLUMNS, INSERT_EPISODE, episode_from, episode_row, has_same_content
-from mnemic.store.sqlite_records import SqliteRecords, drop_by_sources, write_changes
+from mnemic.store.sqlite_answers import SqliteAnswers
+from mnemic.store.sqlite_records import SqliteRecords, drop_by_sources, restart_all, write_changes
 
 _IN_EPISODES = "FROM episodes e JOIN scopes s USING (scope_id)"
 _CHUNK = 500  # values in one IN (…)
@@ -53,11 +54,17 @@ class SqliteStore:
             path, clock or SystemClock(), read_only=read_only, durability=durability, timeout_s=timeout_s
         )
         self._records = SqliteRecords(self._database)
+        self._answers = SqliteAnswers(self._database)
 
     @property
     def records(self) -> SqliteRecords:
         """What systems made of the log."""
         return self._records
+
+    @property
+    def answers(self) -> SqliteAnswers:
+        """What language models answered."""
+        return self._answers
 
     @property
     def read_only(self) -> bool:
@@ -176,6 +183,15 @@ class SqliteStore:
         ]
         return sorted(found, key=lambda one: -one.last_seq if newest_first else one.first_seq)
 
+    def count(self, scope: str, *, after: int = 0) -> int:
+        """How many episodes of exactly this scope stand after a position."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM episodes WHERE scope_id = (SELECT scope_id FROM scopes WHERE path = ?) AND seq > ?",
+                (scope, after),
+            ).fetchone()
+        return int(row[0])
+
     def existing(self, scope: str, ids: Sequence[str]) -> set[str]:
         """Which of the ids the scope already has."""
         found: set[str] = set()
@@ -257,6 +273,7 @@ class SqliteStore:
         *,
         at: datetime,
         changes: Mapping[str, Changes] | None = None,
+        restart: Collection[str] = (),
         drop_scope: bool = False,
     ) -> Removal:
         """Delete episodes and all that came from them, in one transaction; see the contract."""
@@ -275,7 +292,7 @@ class SqliteStore:
             ]
             for system, wanted in (changes or {}).items():
                 write_changes(connection, scope_id, system, wanted)
-            gone = drop_by_sources(connection, scope_id, present)
+            gone = drop_by_sources(connection, scope_id, present, restart)
             keys = [(seq,) for seq in present]
             for table in ("episodes", "recalled"):
                 connection.executemany(f"DELETE FROM {table} WHERE seq = ?", keys)
@@ -286,7 +303,7 @@ class SqliteStore:
                 [(scope_id, seq, to_microseconds(at)) for seq in present],
             )
             if drop_scope and not _has_episodes(connection, scope_id):
-                for table in ("cursors", "failures", "records", "links", "answers"):
+                for table in ("cursors", "failures", "records", "links", "answers", "spending"):
                     connection.execute(f"DELETE FROM {table} WHERE scope_id = ?", (scope_id,))
                 connection.execute("DELETE FROM scopes WHERE scope_id = ?", (scope_id,))
             return Removal(len(present), gone.records, gone.links, gone.answers, gone.rebuilt_systems)
@@ -415,6 +432,7 @@ class SqliteStore:
 
         def job(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE episodes SET vector = NULL WHERE vector IS NOT NULL")
+            restart_all(connection)
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(meta.items()))
             _next_vectors_version(connection)
 

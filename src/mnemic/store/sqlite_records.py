@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from mnemic.clock import from_microseconds, to_microseconds
 from mnemic.errors import ParameterError
 from mnemic.model import Link, Record
-from mnemic.store.contract import Changes, Failure
+from mnemic.store.contract import Changes, Failure, Standing
 from mnemic.store.database import Database
 from mnemic.store.rows import (
     LINK_COLUMNS,
@@ -56,24 +56,71 @@ class SqliteRecords:
             ).fetchone()
         return int(row[0]) if row else 0
 
-    def apply(self, system: str, scope: str, changes: Changes, *, cursor_from: int, cursor_to: int) -> bool:
+    def apply(
+        self,
+        system: str,
+        scope: str,
+        changes: Changes,
+        *,
+        cursor_from: int,
+        cursor_to: int,
+        based_on: int | None = None,
+    ) -> int:
         """Write changes and move the cursor in one transaction; see the contract."""
 
-        def job(connection: sqlite3.Connection) -> bool:
+        def job(connection: sqlite3.Connection) -> int:
             row = connection.execute("SELECT scope_id FROM scopes WHERE path = ?", (scope,)).fetchone()
             if row is None:
-                return False
+                return 0
             scope_id = row[0]
             stands = connection.execute(
-                "SELECT seq FROM cursors WHERE system = ? AND scope_id = ?", (system, scope_id)
-            ).fetchone()
-            if (stands[0] if stands else 0) != cursor_from:
-                return False
-            write_changes(connection, scope_id, system, changes)
-            connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (system, scope_id, cursor_to))
-            return True
+                "SELECT seq, version, state FROM cursors WHERE system = ? AND scope_id = ?", (system, scope_id)
+            ).fetchone() or (0, 0, None)
+            if stands[0] != cursor_from or based_on not in (None, stands[1]):
+                return 0
+            version = write_changes(connection, scope_id, system, changes)
+            state = stands[2] if changes.state is None else to_json(dict(changes.state))
+            connection.execute(
+                "INSERT OR REPLACE INTO cursors (system, scope_id, seq, version, state) VALUES (?, ?, ?, ?, ?)",
+                (system, scope_id, cursor_to, version, state),
+            )
+            return version
 
         return self._database.write(job)
+
+    def version(self, system: str, scope: str) -> int:
+        """Which version of the system's records the scope holds."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT version FROM cursors WHERE system = ? AND scope_id = {_THIS_SCOPE}", (system, scope)
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def standing(self, system: str, scope: str) -> Standing:
+        """Everything that the system made in the scope, as one consistent snapshot."""
+        own = f"scope_id = {_THIS_SCOPE} AND system = ?"
+        values = (scope, system)
+        with self._database.snapshot() as connection:
+            rows, vectors = [], {}
+            sources = _all_sources(connection, "record", own, values)
+            for row in connection.execute(
+                f"SELECT {RECORD_COLUMNS}, vector FROM records WHERE {own} ORDER BY recorded_at, id", values
+            ):
+                rows.append(record_from(row[:-1], system, scope, sources.get(row[0], ())))
+                if row[-1] is not None:
+                    vectors[row[1]] = bytes(row[-1])
+            sources = _all_sources(connection, "link", own, values)
+            links = [
+                link_from(row, system, scope, sources.get(row[0], ()))
+                for row in connection.execute(
+                    f"SELECT {LINK_COLUMNS} FROM links WHERE {own} ORDER BY recorded_at, id", values
+                )
+            ]
+            stands = connection.execute(f"SELECT version, state FROM cursors WHERE {own}", values).fetchone() or (
+                0,
+                None,
+            )
+        return Standing(rows, vectors, links, json.loads(stands[1]) if stands[1] else {}, int(stands[0]))
 
     def records(
         self,
@@ -216,18 +263,25 @@ class SqliteRecords:
         ]
 
 
-def write_changes(connection: sqlite3.Connection, scope_id: int, system: str, changes: Changes) -> None:
-    """Write a system's changes inside a transaction that is already open."""
+def write_changes(connection: sqlite3.Connection, scope_id: int, system: str, changes: Changes) -> int:
+    """Write a system's changes inside a transaction that is already open; the version that they make."""
     _drop(connection, "record", scope_id, system, changes.drop_records)
     _drop(connection, "link", scope_id, system, changes.drop_links)
     for record in changes.put_records:
-        _put_record(connection, scope_id, system, record)
+        _put_record(connection, scope_id, system, record, changes.vectors.get(record.id))
     for link in changes.put_links:
         _put_link(connection, scope_id, system, link)
+    version = _next_version(connection)
+    connection.execute(
+        "UPDATE cursors SET version = ? WHERE system = ? AND scope_id = ?", (version, system, scope_id)
+    )
+    return version
 
 
-def drop_by_sources(connection: sqlite3.Connection, scope_id: int, seqs: Sequence[int]) -> Dropped:
-    """Drop whatever came from these episodes; a system that had made any of it starts the scope again.
+def drop_by_sources(
+    connection: sqlite3.Connection, scope_id: int, seqs: Sequence[int], restart: Collection[str] = ()
+) -> Dropped:
+    """Drop whatever came from these episodes; a system that had made any of it starts the scope again, and so do `restart`.
 
     A record with other sources left must not stay as it was, and cannot be patched by us: only its system can make it,
     by observing what is left.
@@ -242,18 +296,37 @@ def drop_by_sources(connection: sqlite3.Connection, scope_id: int, seqs: Sequenc
                     (seq,),
                 )
             )
+    if seqs:
+        systems.update(restart)
     records = links = 0
+    rebuilt = []
     for system in sorted(systems):
         dropped = _restart(connection, scope_id, system)
         records, links = records + dropped[0], links + dropped[1]
+        if any(dropped):
+            rebuilt.append(system)
     answers = {
         row[0]
         for seq in seqs
         for row in connection.execute("SELECT answer_no FROM answer_sources WHERE seq = ?", (seq,))
     }
+    if seqs:  # those to a question: what it said, and what the answer says, may be what is forgotten
+        answers |= {
+            row[0]
+            for row in connection.execute(
+                "SELECT answer_no FROM answers WHERE scope_id = ? AND answer_no NOT IN (SELECT answer_no FROM answer_sources)",
+                (scope_id,),
+            )
+        }
     for table in ("answers", "answer_sources"):
-        connection.executemany(f"DELETE FROM {table} WHERE answer_no = ?", [(number,) for number in answers])
-    return Dropped(records, links, len(answers), tuple(sorted(systems)))
+        connection.executemany(f"DELETE FROM {table} WHERE answer_no = ?", [(number,) for number in sorted(answers)])
+    return Dropped(records, links, len(answers), tuple(rebuilt))
+
+
+def restart_all(connection: sqlite3.Connection) -> None:
+    """Drop what all systems made, everywhere: their vectors cannot be compared with those to come."""
+    for table in ("record_sources", "records", "link_sources", "links", "cursors"):
+        connection.execute(f"DELETE FROM {table}")
 
 
 def _restart(connection: sqlite3.Connection, scope_id: int, system: str) -> tuple[int, int]:
@@ -282,16 +355,18 @@ def _drop(connection: sqlite3.Connection, kind: str, scope_id: int, system: str,
             connection.execute(f"DELETE FROM {kind}_sources WHERE {kind}_no = ?", row)
 
 
-def _put_record(connection: sqlite3.Connection, scope_id: int, system: str, record: Record) -> None:
+def _put_record(
+    connection: sqlite3.Connection, scope_id: int, system: str, record: Record, vector: bytes | None
+) -> None:
     if record.system != system:
         raise ParameterError(
             f"The record {record.id!r} names the system {record.system!r}; it is written by {system!r}."
         )
     _drop(connection, "record", scope_id, system, [record.id])
     number = connection.execute(
-        "INSERT INTO records (scope_id, system, id, kind, recorded_at, valid_from, valid_to, retired_at, strength, text, data) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING record_no",
-        record_row(record, scope_id),
+        "INSERT INTO records (scope_id, system, id, kind, recorded_at, valid_from, valid_to, retired_at, strength, text, data, "
+        "vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING record_no",
+        (*record_row(record, scope_id), vector),
     ).fetchone()[0]
     _put_sources(connection, "record", number, scope_id, record.sources)
 
@@ -316,6 +391,28 @@ def _put_sources(connection: sqlite3.Connection, kind: str, number: int, scope_i
         if row is None:
             raise ParameterError(f"A {kind} names the source {id!r}, which is no episode of its scope.")
         connection.execute(f"INSERT INTO {kind}_sources VALUES (?, ?)", (number, row[0]))
+
+
+def _next_version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute(
+        "INSERT INTO meta VALUES ('made_version', '1') ON CONFLICT DO UPDATE SET value = CAST(value AS INTEGER) + 1 "
+        "RETURNING CAST(value AS INTEGER)"
+    ).fetchone()[0]
+    return version
+
+
+def _all_sources(
+    connection: sqlite3.Connection, kind: str, own: str, values: tuple[str, str]
+) -> dict[int, tuple[str, ...]]:
+    """Ids of the episodes behind every record or link of a system in a scope, by its number."""
+    found: dict[int, list[str]] = {}
+    for number, id in connection.execute(
+        f"SELECT x.{kind}_no, e.id FROM {kind}_sources x JOIN episodes e USING (seq) "
+        f"WHERE x.{kind}_no IN (SELECT {kind}_no FROM {kind}s WHERE {own}) ORDER BY x.{kind}_no, x.seq",
+        values,
+    ):
+        found.setdefault(number, []).append(id)
+    return {number: tuple(ids) for number, ids in found.items()}
 
 
 def _sources(connection: sqlite3.Connection, kind: str, number: int) -> tuple[str, ...]:

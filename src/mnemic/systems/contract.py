@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from mnemic.model import Cue, Episode, Hit
+from mnemic.model import Cue, Episode, Hit, Record
 from mnemic.store.contract import Changes
 from mnemic.systems.view import View
 
@@ -36,8 +36,11 @@ class Card:
     family: str  # baseline, conversation, retrieval, …
     summary: str  # one sentence
     source: str  # paper or other origin
-    needs: tuple[str, ...] = ()  # of "embedder", "llm"
+    needs: tuple[str, ...] = ()  # of "embedder", "llm"; without a model a system takes its offline path
     makes: tuple[str, ...] = ()  # kinds of records
+    cost: str = ""  # in words: what it asks a model, and when
+    flow: str = ""  # the body of a Mermaid flowchart: how episodes become records, and a cue hits
+    departures: tuple[str, ...] = ()  # where it does otherwise than its source, and why
 
 
 class MemorySystem:
@@ -48,6 +51,7 @@ class MemorySystem:
 
     card: ClassVar[Card]
     params_type: ClassVar[type[Any] | None] = None  # the dataclass of its parameters, if it takes any
+    exempt: ClassVar[Mapping[str, str]] = {}  # contract tests that it cannot pass, by name, with the reason
     params: Any = None
 
     @property
@@ -85,6 +89,19 @@ class MemorySystem:
         nothing it keeps may name a forgotten episode as a source.
         """
         return None
+
+
+BY = "by"  # in a record's data: which path made it, "llm" or "offline"
+
+
+def is_by_model(record: Record) -> bool:
+    """Whether a model's answer went into the record."""
+    return record.data.get(BY) == "llm"
+
+
+def keeps_records(system: MemorySystem) -> bool:
+    """Whether it makes anything of what it observes."""
+    return type(system).observe is not MemorySystem.observe
 
 
 def record_id(system: str, *parts: str) -> str:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from mnemic.errors import StoreError
+from mnemic.errors import AnswerUnusable, StoreError
 from mnemic.store.contract import Changes, Failure, Store
 from mnemic.systems.contract import MemorySystem
 from mnemic.systems.view import View
 
 BATCH = 64
+_RAW = 20_000  # characters of an unusable answer that are kept
 ViewOf = Callable[[str, str, int | None], View]  # (scope, system, until_seq)
 
 
@@ -40,12 +41,16 @@ def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, no
         if not episodes:
             return Progress(observed)
         last = episodes[-1].seq
+        view = view_of(scope, name, last)
         try:
-            changes = system.observe(episodes, view_of(scope, name, last))
-            is_ours = store.records.apply(name, scope, changes, cursor_from=stands, cursor_to=last)
+            changes = system.observe(episodes, view)
+            version = store.records.apply(
+                name, scope, changes, cursor_from=stands, cursor_to=last, based_on=view.based_on
+            )
         except Exception as error:  # whatever a system raises, or wants written, the reason is kept
             return _failed(store, name, scope, "observe", error, now, observed)
-        if is_ours:
+        if version:
+            view.applied(changes, version)
             observed += len(episodes)
             if any(failure.system == name and failure.scope == scope for failure in store.records.failures()):
                 store.records.clear_failure(name, scope, "observe")
@@ -59,9 +64,14 @@ def consolidate(system: MemorySystem, scope: str, store: Store, view_of: ViewOf,
     name = system.card.id
     stands = store.records.cursor(name, scope)
     try:
-        changes = system.consolidate(view_of(scope, name, stands))
+        view = view_of(scope, name, stands)
+        changes = system.consolidate(view)
         if changes:
-            store.records.apply(name, scope, changes, cursor_from=stands, cursor_to=stands)
+            version = store.records.apply(
+                name, scope, changes, cursor_from=stands, cursor_to=stands, based_on=view.based_on
+            )
+            if version:
+                view.applied(changes, version)
     except Exception as error:
         return _failed(store, name, scope, "consolidate", error, now, progress.observed)
     store.records.clear_failure(name, scope, "consolidate")
@@ -85,5 +95,6 @@ def _failed(store: Store, name: str, scope: str, step: str, error: Exception, no
     if isinstance(error, StoreError):
         raise error  # no fault of the system's; and the store could not keep the failure either
     reason = f"{type(error).__name__}: {error}"[:2000]
-    store.records.note_failure(Failure(scope, name, step, reason, 1, now, now))
+    detail = {"answer": error.raw[:_RAW]} if isinstance(error, AnswerUnusable) else {}
+    store.records.note_failure(Failure(scope, name, step, reason, 1, now, now, detail))
     return Progress(done, reason)

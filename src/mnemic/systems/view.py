@@ -1,9 +1,11 @@
-"""What a system sees of one scope: its episodes, its indexes, the system's own records. Nothing can be written here."""
+"""What a system sees of one scope: its episodes, its indexes, its own records, its model. Nothing can be written here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +15,33 @@ from mnemic.filters import compile_filter
 from mnemic.index.filtering import passing
 from mnemic.index.scope_index import Mask, ScopeIndex
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
-from mnemic.store.contract import Store, iterate
+from mnemic.models.prompt import Asks, Prompt
+from mnemic.store.contract import Changes, Store, iterate
+from mnemic.systems.draft import Draft
+from mnemic.systems.made import Made, MadeLibrary, holds, rounded
 from mnemic.text.speakers import in_first_person
 
 LATELY = 8192  # episodes of an index that are kept at hand
-HIDDEN_ROLES = ("system", "developer")  # instructions to a model are kept in the log and are nobody's memories
+FEEDBACK = "feedback"  # the role of what was said of memories: see `mnemic.systems.feedback`
+HIDDEN_ROLES = (
+    "system",
+    "developer",
+    FEEDBACK,
+)  # instructions to a model are kept in the log and are nobody's memories
+_PAGE = 100  # records whose sources are looked at together
+
+
+T = TypeVar("T")
+
+
+class NoModel:
+    """The `Asks` of a system without a model: always the offline path."""
+
+    def __call__(self, step: str, prompt: Prompt, schema: type[T]) -> T | None:
+        return None
+
+    def many(self, step: str, prompts: Sequence[Prompt], schema: type[T]) -> list[T | None]:
+        return [None] * len(prompts)
 
 
 class View:
@@ -25,6 +49,7 @@ class View:
 
     embed_query: turns a cue's text into a unit vector, or None where no embedder can.
     until_seq: the last position in sight, for a system that observes; None shows everything.
+    ask: the system's way to its model; answers None, for the offline path, where there is none.
     """
 
     def __init__(
@@ -35,8 +60,15 @@ class View:
         scope: str,
         system: str,
         until_seq: int | None = None,
+        *,
+        made: MadeLibrary | None = None,
+        embed: Callable[[Sequence[str]], NDArray[np.float32]] | None = None,
+        ask: Asks | None = None,
     ) -> None:
         self.scope = scope
+        self.ask: Asks = ask or NoModel()
+        self._library = made
+        self._embed_texts = embed
         self._store = store
         self._index = index
         self._embed_query = embed_query
@@ -117,6 +149,39 @@ class View:
             one for one in iterate(self._store, self.scope) if self._until_seq is None or one.seq <= self._until_seq
         ]
 
+    def since(self, seq: int) -> list[Episode]:
+        """The scope's episodes after a position, as far as they are in sight, in log order."""
+        found = iterate(self._store, self.scope, after=seq)
+        return [one for one in found if self._until_seq is None or one.seq <= self._until_seq]
+
+    @cached_property
+    def made(self) -> Made:
+        """What the system has made in the scope, as it stands in the store."""
+        assert self._library is not None, "a view that was made without it"
+        return self._library.of(self._system, self.scope, lambda: self.index.vectors.dim)
+
+    @property
+    def based_on(self) -> int | None:
+        """The version of the system's records that was read here; None if none was."""
+        return self.made.version if "made" in self.__dict__ else None
+
+    def applied(self, changes: Changes, version: int) -> None:
+        """The changes that followed from this view were written; it is told so that they need not be read again."""
+        if self._library is not None and "made" in self.__dict__:
+            self._library.applied(self._system, self.scope, self.made, changes, version)
+
+    def draft(self) -> Draft:
+        """What the system has made, to be changed: `draft.changes()` is what an observation returns."""
+        return Draft(self.made, self.embed)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[n, dim] unit vectors of texts as documents, as they are when they come back from the store.
+
+        Raises EmbedderUnavailable: the observation is then repeated later.
+        """
+        assert self._embed_texts is not None, "a view that was made without it"
+        return rounded(self._embed_texts(texts)) if texts else np.zeros((0, self.made.dim), np.float32)
+
     def records(self, ids: Sequence[str] | None = None) -> list[Record]:
         """The system's own records in the scope."""
         return self._store.records.records(self._system, self.scope, ids)
@@ -126,6 +191,70 @@ class View:
         return self._store.records.links(self._system, self.scope)
 
     # -- answering ----------------------------------------------------------------------------------------
+
+    def sees(self, records: Sequence[Record], cue: Cue) -> list[bool]:
+        """Whether each record may be a hit: it holds, and an episode that it came from is in sight and passes the filters.
+
+        So what was made only of an episode that was corrected since is not shown.
+        """
+        standing = [holds(one, cue.as_of) for one in records]
+        allowed = self.allowed(cue)
+        if allowed is None:
+            return standing
+        ids = {id for one, stands in zip(records, standing, strict=True) if stands for id in one.sources}
+        passing_ids = set()
+        for episode in self._store.get(self.scope, sorted(ids)):
+            row = int(np.searchsorted(self.index.seqs, episode.seq))
+            if row < len(self.index) and self.index.seqs[row] == episode.seq and allowed[row]:
+                passing_ids.add(episode.id)
+        return [
+            stands and not passing_ids.isdisjoint(one.sources) for one, stands in zip(records, standing, strict=True)
+        ]
+
+    def tail_hits(self, cue: Cue, after: int) -> list[Hit]:
+        """Episodes behind a position of the log as hits by their meaning, best first, at most as many as the cue asks for.
+
+        For a system that makes records of whole sessions: what it has not closed yet is recalled as it was said.
+        """
+        index, vector = self.index, self.query_vector(cue)
+        rows = np.flatnonzero(index.seqs > after)
+        if (allowed := self.allowed(cue)) is not None:
+            rows = rows[allowed[rows]]
+        if vector is None or not len(rows):
+            return []
+        cosines = index.vectors.scores(vector, rows)
+        order = np.lexsort((rows, -cosines))
+        order = order[(cosines[order] > 0.0) & (cosines[order] >= cue.threshold)][: cue.limit]
+        return self.hits(
+            rows[order],
+            np.minimum(cosines[order], 1.0),
+            lambda row: (
+                Reason("meaning", min(float(cosines[rows == row][0]), 1.0), 1.0, "not yet part of a session"),
+            ),
+        )
+
+    def record_hits(
+        self,
+        ranked: Iterable[tuple[Record, float]],
+        cue: Cue,
+        why: Callable[[Record, float], tuple[Reason, ...]] | None = None,
+        *,
+        floor: float = 0.0,
+    ) -> list[Hit]:
+        """Hits for records, best first, with a score above `floor`, until there are as many as the cue asks for.
+
+        why: a record's reasons; without it the score is its cosine with the cue.
+        """
+        hits: list[Hit] = []
+        waiting = ((record, score) for record, score in ranked if score > floor and score >= cue.threshold)
+        while len(hits) < cue.limit and (page := list(islice(waiting, max(_PAGE, 2 * cue.limit)))):
+            seen = self.sees([record for record, _ in page], cue)
+            for (record, score), is_seen in zip(page, seen, strict=True):
+                if is_seen and len(hits) < cue.limit:
+                    score = min(max(float(score), 0.0), 1.0)
+                    reasons = why(record, score) if why else (Reason("meaning", score, 1.0),)
+                    hits.append(Hit(score=score, record=record, reasons=reasons))
+        return hits
 
     def hits(
         self,

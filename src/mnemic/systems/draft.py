@@ -1,0 +1,190 @@
+"""What a system has made in a scope, with what it changes now: what an observation works on.
+
+    draft = view.draft()
+    near = draft.nearest(vector, 5, kinds=["fact"])
+    draft.put(Record(...))                        # embedded when it is first needed, with all others that wait
+    draft.retire(old.id, at=episode.recorded_at)
+    return draft.changes()
+
+Nothing is written: the changes are, once the observation is over, together with its cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from mnemic.index.vectors import products
+from mnemic.model import Link, Record
+from mnemic.store.contract import Changes
+from mnemic.systems.made import Made, Scored, Vector, holds, rounded
+
+
+class Draft:
+    """The records, links and notes of a system as they stand, and as it wants them.
+
+    state: the system's notes of where it stands, JSON values that may be changed in place. They are gone when anything that
+    the system observed is forgotten, since it starts again then; still they should hold numbers and ids, no texts.
+    """
+
+    def __init__(self, made: Made, embed: Callable[[Sequence[str]], Vector]) -> None:
+        self._made = made
+        self._embed = embed
+        self._put: dict[str, Record] = {}
+        self._dropped: dict[str, None] = {}
+        self._vectors: dict[str, Vector] = {}
+        self._texts: dict[str, str] = {}  # waiting to be embedded, by record
+        self._links: dict[str, Link] = {}
+        self._dropped_links: dict[str, None] = {}
+        self.state: dict[str, Any] = deepcopy(dict(made.state))
+
+    # -- records ------------------------------------------------------------------------------------------
+
+    def get(self, id: str) -> Record | None:
+        """The record of that id."""
+        if id in self._dropped:
+            return None
+        return self._put.get(id) or self._made.records.get(id)
+
+    def records(self, kinds: Collection[str] | None = None, *, include_retired: bool = False) -> list[Record]:
+        """The records of these kinds, oldest first."""
+        found = [one for id, one in self._made.records.items() if id not in self._put and id not in self._dropped]
+        found += self._put.values()
+        found = [one for one in found if (kinds is None or one.kind in kinds) and (include_retired or holds(one))]
+        return sorted(found, key=lambda one: (one.recorded_at, one.id))
+
+    def put(self, record: Record, *, embed: str | bool = True, vector: Vector | None = None) -> Record:
+        """Add a record, or replace the one of its id.
+
+        embed: the text that stands for it among the vectors, where it is not its own; False for none. vector: [dim] what
+        stands for it, where it is known already.
+        """
+        self._dropped.pop(record.id, None)
+        self._put[record.id] = record
+        self._texts.pop(record.id, None)
+        self._vectors.pop(record.id, None)
+        if vector is not None:
+            self._vectors[record.id] = rounded(vector)
+        elif embed:
+            self._texts[record.id] = record.text if embed is True else str(embed)
+        return record
+
+    def change(self, record: Record) -> Record:
+        """Replace the record of that id by one whose vector is the same: its strength, data or times changed."""
+        vector = self.vector(record.id)
+        return self.put(record, embed=False, vector=vector)
+
+    def retire(self, id: str, at: datetime, valid_to: datetime | None = None) -> Record | None:
+        """A record is superseded: it stays, for what is asked as of an earlier time."""
+        if (record := self.get(id)) is None or record.retired_at is not None:
+            return None
+        return self.change(replace(record, retired_at=at, valid_to=valid_to or record.valid_to))
+
+    def drop(self, id: str) -> None:
+        """Take a record away, with its links and every trace."""
+        for link in self.links_of(id):
+            self.drop_link(link.id)
+        self._put.pop(id, None)
+        self._texts.pop(id, None)
+        self._vectors.pop(id, None)
+        if id in self._made.records:
+            self._dropped[id] = None
+
+    def vector(self, id: str) -> Vector | None:
+        """[dim] the vector of a record, if it has one."""
+        if id in self._texts:
+            self._embed_waiting()
+        if id in self._put or id in self._dropped:
+            return self._vectors.get(id)
+        return self._made.vector(id)
+
+    def nearest(
+        self,
+        vector: Vector,
+        k: int,
+        *,
+        kinds: Collection[str] | None = None,
+        where: Callable[[Record], bool] | None = None,
+        but: Collection[str] = (),
+        floor: float = -1.0,
+    ) -> list[Scored]:
+        """The k current records of the highest cosine with a vector, at least `floor`, best first; ties by id."""
+        self._embed_waiting()
+        changed = {*self._put, *self._dropped}
+        found = self._made.nearest(vector, k, kinds=kinds, where=where, but={*changed, *but})
+        ids = [
+            id
+            for id in self._vectors
+            if (one := self._put[id]).retired_at is None and id not in but and (kinds is None or one.kind in kinds)
+        ]
+        if ids:
+            cosines = products(np.stack([self._vectors[id] for id in ids]), vector).tolist()
+            mine = [(self._put[id], cosine) for id, cosine in zip(ids, cosines, strict=True)]
+            found += [one for one in mine if where is None or where(one[0])]
+        found = [one for one in found if one[1] >= floor]
+        return sorted(found, key=lambda one: (-one[1], one[0].id))[:k]
+
+    # -- links --------------------------------------------------------------------------------------------
+
+    def put_link(self, link: Link) -> Link:
+        """Add a link, or replace the one of its id."""
+        self._dropped_links.pop(link.id, None)
+        self._links[link.id] = link
+        return link
+
+    def drop_link(self, id: str) -> None:
+        """Take a link away."""
+        self._links.pop(id, None)
+        if id in self._made.links:
+            self._dropped_links[id] = None
+
+    def link(self, id: str) -> Link | None:
+        """The link of that id."""
+        if id in self._dropped_links:
+            return None
+        return self._links.get(id) or self._made.links.get(id)
+
+    def links(self) -> list[Link]:
+        """All links, oldest first."""
+        found = {**self._made.links, **self._links}
+        return sorted(
+            (one for one in found.values() if one.id not in self._dropped_links),
+            key=lambda one: (one.recorded_at, one.id),
+        )
+
+    def links_of(self, id: str) -> list[Link]:
+        """The links that begin or end at a record or episode, oldest first."""
+        found = {one.id: one for one in self._made.links_of(id) if one.id not in self._dropped_links}
+        found |= {one.id: one for one in self._links.values() if id in (one.from_id, one.to_id)}
+        return sorted(found.values(), key=lambda one: (one.recorded_at, one.id))
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    def changes(self) -> Changes:
+        """What is to be written."""
+        self._embed_waiting()
+        put = tuple(one for id, one in self._put.items() if one != self._made.records.get(id) or self._moved(id))
+        state = self.state if self.state != dict(self._made.state) else None
+        return Changes(
+            put_records=put,
+            drop_records=tuple(self._dropped),
+            put_links=tuple(one for id, one in self._links.items() if one != self._made.links.get(id)),
+            drop_links=tuple(self._dropped_links),
+            vectors={one.id: self._vectors[one.id].astype("<f2").tobytes() for one in put if one.id in self._vectors},
+            state=state,
+        )
+
+    def _moved(self, id: str) -> bool:
+        new, old = self._vectors.get(id), self._made.vector(id)
+        return (new is None) != (old is None) or (new is not None and old is not None and bool((new != old).any()))
+
+    def _embed_waiting(self) -> None:
+        if self._texts:
+            vectors = self._embed(list(self._texts.values()))
+            self._vectors |= dict(zip(self._texts, vectors, strict=True))
+            self._texts.clear()
