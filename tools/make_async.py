@@ -44,6 +44,9 @@ from mnemic.memory.results import Context
 from mnemic.memory.transfer import Imported
 from mnemic.memory.why_not import WhyNot
 from mnemic.model import Episode, Recall
+from mnemic.models.budget import Budget
+from mnemic.models.llm import LLM
+from mnemic.systems.feedback import Verdict
 from mnemic.text.tokens import TokenCounter, count_tokens
 
 P = ParamSpec("P")
@@ -100,6 +103,8 @@ from mnemic.memory.results import Context
 from mnemic.memory.transfer import Imported
 from mnemic.memory.why_not import WhyNot
 from mnemic.model import Episode, Recall
+from mnemic.models.llm import LLM
+from mnemic.systems.feedback import Verdict
 from mnemic.text.tokens import TokenCounter, count_tokens
 
 P = ParamSpec("P")

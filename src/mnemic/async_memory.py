@@ -25,6 +25,9 @@ from mnemic.memory.results import Context
 from mnemic.memory.transfer import Imported
 from mnemic.memory.why_not import WhyNot
 from mnemic.model import Episode, Recall
+from mnemic.models.budget import Budget
+from mnemic.models.llm import LLM
+from mnemic.systems.feedback import Verdict
 from mnemic.text.tokens import TokenCounter, count_tokens
 
 P = ParamSpec("P")
@@ -526,8 +529,8 @@ class AsyncMemory:
     async def attach(self, system: str, *, llm: str | LLM | None = None, **parameters: Any) -> AsyncMemory:
         """Let a system observe this store's log from its beginning, and go on; a handle whose searches it answers.
 
-        llm: the model that it asks, as in `open`; the memory's own where it has one; "none" for its offline path. Its name is
-        kept, so that whoever opens the store goes on with the same one. A system without a model makes its records when it is
+        llm: the model that it asks, as in `open`; the memory's own where it has one; "none" for its offline path. Its id is
+        kept: where the store is opened without that model, the system waits with what it would have observed. A system without a model makes its records when it is
         first asked, or when `consolidate` is called; one with a model in the background, or in `consolidate`, which waits.
         Attaching it again with other parameters or another model starts its records anew. Raises SystemNotFound and
         ParameterError.

@@ -140,6 +140,7 @@ def recall_json(recall: Recall) -> Json:
         "confidence": recall.confidence,
         "is_doubtful": recall.is_doubtful,
         "elapsed_ms": recall.elapsed_ms,
+        "behind": recall.behind,
     }
 
 
@@ -152,6 +153,7 @@ def recall_from(values: Mapping[str, Any]) -> Recall:
         path=values["path"],
         elapsed_ms=values["elapsed_ms"],
         confidence=values.get("confidence"),
+        behind=values.get("behind", 0),
     )
 
 

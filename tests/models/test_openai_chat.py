@@ -18,7 +18,7 @@ from mnemic.models.llm import Completion, Priced
 from mnemic.models.openai_chat import OpenAIChat, response_format, strict_schema
 from mnemic.models.prompt import Message
 from mnemic.models.structured import ask_structured, schema_of
-from mnemic.testing import Asked, Reply, ScriptedLLM, fails
+from mnemic.testing import MALFORMATIONS, Asked, Reply, ScriptedLLM, fails
 
 pytest.importorskip("openai", reason="openai, of the extra 'openai', is not installed")
 KEY = "sk-very-secret-0123456789"
@@ -433,6 +433,21 @@ def test_strict_mode_is_told_what_it_wants():
     a_map = {"type": "object", "title": "A map!", "properties": {"by": {"type": "object", "additionalProperties": {}}}}
     assert strict_schema(a_map | {"properties": {"by": {"type": "array", "items": {"prefixItems": []}}}}) is None
     assert response_format(a_map, "json_schema")["json_schema"] == {"name": "A_map_", "schema": a_map}
+
+
+@dataclass
+class Places:
+    places: list[Place]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MALFORMATIONS if kind != "other_language"])
+def test_however_an_answer_is_spoilt_what_comes_of_it_was_said(chat, server, kind):
+    right = Places([Place("Porto", ["by the sea"]), Place("Faro"), Place("Lisbon", ["and its hills", "and trams"])])
+    server.answers(right)
+    server.misbehave(1.0, kinds=[kind], attempts=1)
+    got = ask_structured(chat(), [HI[0], Message(role="user", content='{"turns": ["Where?"]}')], Places)
+    assert got.value.places == right.places[: len(got.value.places)]
+    assert got.is_cut or got.value == right
 
 
 # -- giving up ------------------------------------------------------------------------------------------------

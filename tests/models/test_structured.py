@@ -99,6 +99,7 @@ class Says:
         pytest.param(AS_JSON.replace("}", ",}").replace('"]', '", ]'), id="with trailing commas"),
         pytest.param(repr(asdict(PORTO)), id="in Python"),
         pytest.param(json.dumps(asdict(PORTO)["facts"]), id="as a bare list"),
+        pytest.param(f"[{AS_JSON}]", id="in a list of its own"),
         pytest.param(AS_JSON.replace("5", '"5"'), id="a number in quotes"),
         pytest.param(AS_JSON.replace('"facts"', '"Facts"').replace('"text"', '"TEXT"'), id="names in other case"),
         pytest.param(AS_JSON.replace(', "weight": null', "").replace(', "tags": []', ""), id="without optional fields"),

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ops.scripted_asks import INJECTION, OFFLINE, START, Scripted, episode, is_only_data, talk
 
 from mnemic.ops.extract import EXTRACT, Fact, dated, extract_facts, facts_in, is_statement, third_person
-from tests.ops.scripted_asks import INJECTION, OFFLINE, START, Scripted, episode, is_only_data, talk
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,10 @@ def test_a_subject_that_speech_leaves_out_is_the_speaker() -> None:
 def test_the_same_thing_said_twice_is_one_fact_with_both_episodes() -> None:
     said = talk("Ann: I like tea.", "Bo: I like tea.", "Ann: I like tea!")
     facts = extract_facts(said, OFFLINE)
-    assert [(fact.text, fact.episode_ids) for fact in facts] == [("Ann likes tea.", ("e1", "e3")), ("Bo likes tea.", ("e2",))]
+    assert [(fact.text, fact.episode_ids) for fact in facts] == [
+        ("Ann likes tea.", ("e1", "e3")),
+        ("Bo likes tea.", ("e2",)),
+    ]
 
 
 def test_instructions_to_a_model_are_nobodys_facts_and_nothing_is_asked_of_nothing() -> None:
@@ -172,13 +175,45 @@ def test_what_was_said_is_data_in_the_prompt_and_never_instruction() -> None:
 TEXTS = st.one_of(
     st.text(max_size=200),
     st.lists(
-        st.sampled_from("I you we my me i'm I'd don't and . ? ! , : yesterday Ann \" ` ' ’ love went \n mine 五月 ß 's".split(" ")),
+        st.sampled_from(
+            [
+                "I",
+                "you",
+                "we",
+                "my",
+                "me",
+                "i'm",
+                "I'd",
+                "don't",
+                "and",
+                ".",
+                "?",
+                "!",
+                ",",
+                ":",
+                "yesterday",
+                "Ann",
+                '"',
+                "`",
+                "'",
+                "’",
+                "love",
+                "went",
+                "\n",
+                "mine",
+                "五月",
+                "ß",
+                "'s",
+            ]
+        ),
         max_size=30,
     ).map(" ".join),
 )
 
 
-@given(TEXTS, st.sampled_from(["Ann", "user", "", "  ", "Żółć's", "\ud800"]), st.sampled_from([None, "Bo", "assistant"]))
+@given(
+    TEXTS, st.sampled_from(["Ann", "user", "", "  ", "Żółć's", "\ud800"]), st.sampled_from([None, "Bo", "assistant"])
+)
 @settings(max_examples=150, deadline=None)
 def test_no_text_is_too_strange(text: str, speaker: str, other: str | None) -> None:
     assert third_person(text, speaker, other) == third_person(text, speaker, other)
@@ -190,5 +225,9 @@ def test_no_text_is_too_strange(text: str, speaker: str, other: str | None) -> N
 @given(TEXTS)
 @settings(max_examples=60, deadline=None)
 def test_times_near_the_ends_of_the_calendar_break_nothing(text: str) -> None:
-    for moment in (START.replace(year=1, month=1, day=1), START.replace(year=9999, month=12, day=31), START - timedelta(days=9)):
+    for moment in (
+        START.replace(year=1, month=1, day=1),
+        START.replace(year=9999, month=12, day=31),
+        START - timedelta(days=9),
+    ):
         dated(text + " yesterday, last year, next week", moment)

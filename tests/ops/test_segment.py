@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ops.scripted_asks import START, episode, talk
 
 from mnemic.errors import ParameterError
 from mnemic.model import Episode
 from mnemic.ops.segment import exchanges, sessions_in, topic_cuts
-from tests.ops.scripted_asks import START, episode, talk
 
 
 def ids(units: list[list[Episode]]) -> list[list[str]]:
@@ -50,7 +50,9 @@ def test_a_limit_that_is_none_is_refused(named: dict) -> None:
         sessions_in([], **named)
 
 
-LOGS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 60), st.sampled_from(["user", "assistant", "Ann"])), max_size=25)
+LOGS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(0, 60), st.sampled_from(["user", "assistant", "Ann"])), max_size=25
+)
 
 
 @given(LOGS, st.lists(st.integers(1, 5), max_size=25), st.sampled_from([None, 1, 3]))
@@ -71,7 +73,13 @@ def test_feeding_in_pieces_cuts_as_at_once(log: list, sizes: list[int], most: in
 
 
 def test_an_exchange_is_what_one_said_and_the_answer_to_it() -> None:
-    said = [episode("q", 1), episode("a", 2, role="assistant"), episode("q", 3), episode("q", 4), episode("a", 5, role="assistant")]
+    said = [
+        episode("q", 1),
+        episode("a", 2, role="assistant"),
+        episode("q", 3),
+        episode("q", 4),
+        episode("a", 5, role="assistant"),
+    ]
     pairs, tail = exchanges([*said, episode("q", 6)])
     assert (ids(pairs), ids([tail])) == ([["e1", "e2"], ["e3", "e4", "e5"]], [["e6"]])
 
@@ -82,7 +90,9 @@ def test_two_people_answer_each_other_and_a_lone_turn_waits() -> None:
 
 
 def test_an_assistant_who_answers_nothing_and_a_question_left_in_its_session_stand_alone() -> None:
-    pairs, tail = exchanges([episode("hi", 1, role="assistant"), episode("q", 2, session="a"), episode("q", 3, session="b")])
+    pairs, tail = exchanges(
+        [episode("hi", 1, role="assistant"), episode("q", 2, session="a"), episode("q", 3, session="b")]
+    )
     assert (ids(pairs), ids([tail])) == ([["e1"], ["e2"]], [["e3"]])
 
 

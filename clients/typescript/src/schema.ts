@@ -556,6 +556,11 @@ export interface components {
          * @description Parameters of a system; its paper's defaults for the rest.
          */
         AttachIn: {
+            /**
+             * Llm
+             * @description none: the offline path, also where the server has a model
+             */
+            llm?: "none" | null;
             /** Parameters */
             parameters?: {
                 [key: string]: unknown;
@@ -584,6 +589,12 @@ export interface components {
              * @default true
              */
             include_children?: boolean;
+            /**
+             * Retry Failed
+             * @description ask models again what they answered in no usable form
+             * @default false
+             */
+            retry_failed?: boolean;
             /**
              * Scope
              * @default
@@ -1068,6 +1079,12 @@ export interface components {
          * @description The answer to a cue.
          */
         Recall: {
+            /**
+             * Behind
+             * @description episodes that the system has not observed yet
+             * @default 0
+             */
+            behind?: number;
             /** Confidence */
             confidence: number | null;
             cue: components["schemas"]["Cue"];
@@ -1275,6 +1292,28 @@ export interface components {
             sessions: components["schemas"]["Session"][];
         };
         /**
+         * Spent
+         * @description What a system asked a model, and what it cost.
+         */
+        Spent: {
+            /** Calls */
+            calls: number;
+            /** Failed */
+            failed: number;
+            /** Model */
+            model: string;
+            /** Step */
+            step: string;
+            /** System */
+            system: string;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Usd */
+            usd: number;
+        };
+        /**
          * Stats
          * @description What a scope holds.
          */
@@ -1291,6 +1330,8 @@ export interface components {
             failures: number;
             /** Links */
             links: number;
+            /** Llm */
+            llm: components["schemas"]["Spent"][];
             /** Records */
             records: number;
             /** Scope */
@@ -1305,6 +1346,8 @@ export interface components {
         System: {
             /** Attached */
             attached: boolean;
+            /** Cost */
+            cost: string;
             /** Family */
             family: string;
             /** Id */

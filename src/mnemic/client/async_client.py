@@ -26,6 +26,8 @@ from mnemic.memory.results import Context
 from mnemic.memory.transfer import Imported
 from mnemic.memory.why_not import WhyNot
 from mnemic.model import Episode, Recall
+from mnemic.models.llm import LLM
+from mnemic.systems.feedback import Verdict
 from mnemic.text.tokens import TokenCounter, count_tokens
 
 P = ParamSpec("P")
@@ -161,6 +163,25 @@ class AsyncClient:
             agent_id=agent_id,
             run_id=run_id,
             app_id=app_id,
+        )
+
+    async def feedback(
+        self,
+        ids: str | Iterable[str],
+        verdict: Verdict,
+        *,
+        note: str = "",
+        value: float | None = None,
+        session: str | None = None,
+        occurred_at: Time | None = None,
+        id: str | None = None,
+    ) -> Episode:
+        """Say of recalled memories, by their hits' ids, that they were "used", "helpful", "unhelpful" or "wrong".
+
+        As `Memory.feedback`.
+        """
+        return await self._run(
+            self._client.feedback, ids, verdict, note=note, value=value, session=session, occurred_at=occurred_at, id=id
         )
 
     async def search(
@@ -440,12 +461,12 @@ class AsyncClient:
         """Forget everything in this scope and in every scope below it."""
         return await self._run(self._client.reset)
 
-    async def attach(self, system: str, **parameters: Any) -> AsyncClient:
+    async def attach(self, system: str, *, llm: str | LLM | None = None, **parameters: Any) -> AsyncClient:
         """Let a system observe the log of this scope's tenant from its beginning, and go on; a handle whose searches it answers.
 
-        As `Memory.attach`.
+        As `Memory.attach`, but that the server has the models: llm is None for its own, or "none". Raises ParameterError.
         """
-        return self._on(await self._run(self._client.attach, system, **parameters), self._pool)
+        return self._on(await self._run(self._client.attach, system, llm=llm, **parameters), self._pool)
 
     async def detach(self, system: str) -> None:
         """Drop a system and everything it made for this scope's tenant; the log is not touched."""
@@ -455,13 +476,15 @@ class AsyncClient:
         """The systems that are attached to this scope's tenant, with the parameters that were given."""
         return await self._run(self._client.attached)
 
-    async def consolidate(self, *, include_children: bool = True) -> dict[str, dict[str, int | str]]:
+    async def consolidate(
+        self, *, include_children: bool = True, retry_failed: bool = False
+    ) -> dict[str, dict[str, int | str]]:
         """Let every attached system observe what it has not seen and do its offline work, in this scope and those below.
 
         As `Memory.consolidate`, as a job of the server, which is waited for; how far it is goes to the log `mnemic.client`.
         The job goes on when nobody waits for it any more. Raises what kept it from being done.
         """
-        return await self._run(self._client.consolidate, include_children=include_children)
+        return await self._run(self._client.consolidate, include_children=include_children, retry_failed=retry_failed)
 
     async def scopes(self) -> dict[str, int]:
         """This scope and those below it that hold anything, with their number of episodes; at the root, of all tenants."""

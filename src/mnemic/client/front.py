@@ -47,6 +47,8 @@ from mnemic.memory.results import Context
 from mnemic.memory.transfer import Imported
 from mnemic.memory.why_not import WhyNot
 from mnemic.model import ECHO, Episode, Hit, Recall, join_scope, new_id
+from mnemic.models.llm import LLM
+from mnemic.systems.feedback import Verdict, feedback_message
 from mnemic.systems.registry import DEFAULT, system_class
 from mnemic.text.tokens import TokenCounter, count_tokens
 
@@ -199,6 +201,24 @@ class Client:
         )
         path = f"/v1/episodes/{segment(_id(id))}"
         return self._connection.ask("PATCH", path, wire.episode_from, body=body, headers=_once())
+
+    def feedback(
+        self,
+        ids: str | Iterable[str],
+        verdict: Verdict,
+        *,
+        note: str = "",
+        value: float | None = None,
+        session: str | None = None,
+        occurred_at: Time | None = None,
+        id: str | None = None,
+    ) -> Episode:
+        """Say of recalled memories, by their hits' ids, that they were "used", "helpful", "unhelpful" or "wrong".
+
+        As `Memory.feedback`.
+        """
+        message = feedback_message(ids, verdict, note, value)
+        return self.add([message], session=session, occurred_at=occurred_at, id=id).episodes[0]
 
     # -- recalling ----------------------------------------------------------------------------------------
 
@@ -505,13 +525,18 @@ class Client:
 
     # -- systems ------------------------------------------------------------------------------------------
 
-    def attach(self, system: str, **parameters: Any) -> Client:
+    def attach(self, system: str, *, llm: str | LLM | None = None, **parameters: Any) -> Client:
         """Let a system observe the log of this scope's tenant from its beginning, and go on; a handle whose searches it answers.
 
-        As `Memory.attach`.
+        As `Memory.attach`, but that the server has the models: llm is None for its own, or "none". Raises ParameterError.
         """
+        if llm not in (None, "none"):
+            raise ParameterError(
+                'A server asks its own model, which is set where it runs (MNEMIC_LLM). Leave llm out, or give "none".'
+            )
         path, where = _system_path(system), {"scope": self._scope}
-        self._connection.ask("PUT", path, _attached, query=where, body={"parameters": parameters})
+        body = {"parameters": parameters} if llm is None else {"parameters": parameters, "llm": llm}
+        self._connection.ask("PUT", path, _attached, query=where, body=body)
         return self.system(system)
 
     def detach(self, system: str) -> None:
@@ -522,13 +547,17 @@ class Client:
         """The systems that are attached to this scope's tenant, with the parameters that were given."""
         return self._connection.ask("GET", "/v1/systems", _attached, query={"scope": self._scope})
 
-    def consolidate(self, *, include_children: bool = True) -> dict[str, dict[str, int | str]]:
+    def consolidate(
+        self, *, include_children: bool = True, retry_failed: bool = False
+    ) -> dict[str, dict[str, int | str]]:
         """Let every attached system observe what it has not seen and do its offline work, in this scope and those below.
 
         As `Memory.consolidate`, as a job of the server, which is waited for; how far it is goes to the log `mnemic.client`.
         The job goes on when nobody waits for it any more. Raises what kept it from being done.
         """
-        return wait_for(self._connection, self._scope, include_children=bool(include_children))
+        return wait_for(
+            self._connection, self._scope, include_children=bool(include_children), retry_failed=bool(retry_failed)
+        )
 
     # -- the store ----------------------------------------------------------------------------------------
 

@@ -16,13 +16,15 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S, _GROWTH = 0.02, 1.0, 1.5
 _LOG = logging.getLogger("mnemic.client")
 
 
-def wait_for(connection: Connection, scope: str, *, include_children: bool) -> Reports:
+def wait_for(connection: Connection, scope: str, *, include_children: bool, retry_failed: bool = False) -> Reports:
     """Consolidate a scope on the server, and those below it where they are included.
 
     Returns what each system did, by its id, with the error that stopped it, if any.
     Raises what kept the job from being done, and Conflict for a job that somebody cancelled.
     """
-    body = {"scope": scope} if include_children else {"scope": scope, "include_children": False}
+    body: dict[str, Any] = {"scope": scope}
+    body |= {} if include_children else {"include_children": False}
+    body |= {"retry_failed": True} if retry_failed else {}
     job = connection.ask("POST", "/v1/consolidate", _job, body=body)
     before = 0 if job["state"] == "running" else job["attempts"]  # it may have waited already, after failing
     said = ""

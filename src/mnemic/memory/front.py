@@ -33,7 +33,7 @@ from mnemic.memory import forget as forgetting
 from mnemic.memory import made, transfer
 from mnemic.memory.ask import ask, resolve
 from mnemic.memory.choose import is_storable, listed, selector
-from mnemic.memory.choose_model import LLM_KEY, name_of
+from mnemic.memory.choose_model import LLM_KEY
 from mnemic.memory.forget import Receipt
 from mnemic.memory.intake import Draft, Message, Time, checked_id, checked_json, checked_text, drafts_from
 from mnemic.memory.reindex import reindex
@@ -47,15 +47,14 @@ from mnemic.model import new_id as fresh_id
 from mnemic.models.budget import Budget
 from mnemic.models.embedder import Embedder
 from mnemic.models.llm import LLM
-from mnemic.models.open_llm import open_llm
+from mnemic.models.open_llm import default_llm
 from mnemic.models.resolve import open_embedder
 from mnemic.ops.echo import Echo
 from mnemic.ops.pack import pack
 from mnemic.store.rows import has_same_content
 from mnemic.store.sqlite import SqliteStore
-from mnemic.systems.feedback import VERDICTS, Verdict
+from mnemic.systems.feedback import Verdict, feedback_message
 from mnemic.systems.registry import DEFAULT, create, system_class
-from mnemic.systems.view import FEEDBACK
 from mnemic.text.tokens import TokenCounter, count_tokens
 
 Embeds = str | Embedder | None
@@ -116,9 +115,9 @@ class Memory:
             embedder = open_embedder(embedder)  # before a file is made: what cannot be opened leaves nothing behind
         store = SqliteStore(where, clock=clock, read_only=read_only, durability=durability, timeout_s=busy_timeout_s)
         try:
-            return cls(
-                Shared(store, embedder, clock, index_memory_mb, None if llm == "none" else open_llm(llm), budget)
-            )
+            shared = Shared(store, embedder, clock, index_memory_mb, budget)
+            shared.models.default = shared.models.choose(llm if llm is not None else default_llm())
+            return cls(shared)
         except BaseException:
             store.close()
             raise
@@ -279,18 +278,8 @@ class Memory:
         wrong, observe it; others pass it over. note: a hint, an explanation or the right answer. value: a measure, such as
         a profit. Raises ParameterError.
         """
-        named = [ids] if isinstance(ids, str) else list(ids)
-        if verdict not in VERDICTS or not named or not all(isinstance(one, str) and one for one in named):
-            raise ParameterError(
-                f"ids={named!r}, verdict={verdict!r}: give the ids of hits, and one of {', '.join(VERDICTS)}."
-            )
-        said: dict[str, Any] = {"ids": named, "verdict": verdict}
-        said |= {"note": note} if note else {}
-        said |= {"value": float(value)} if value is not None else {}
-        text = f"{verdict}: {note}" if note else verdict
-        added = self.add(
-            text, role=FEEDBACK, metadata={"feedback": said}, session=session, occurred_at=occurred_at, id=id
-        )
+        message = feedback_message(ids, verdict, note, value)
+        added = self.add([message], session=session, occurred_at=occurred_at, id=id)
         return added.episodes[0]
 
     # -- recalling ----------------------------------------------------------------------------------------
@@ -658,8 +647,8 @@ class Memory:
     def attach(self, system: str, *, llm: str | LLM | None = None, **parameters: Any) -> Memory:
         """Let a system observe this store's log from its beginning, and go on; a handle whose searches it answers.
 
-        llm: the model that it asks, as in `open`; the memory's own where it has one; "none" for its offline path. Its name is
-        kept, so that whoever opens the store goes on with the same one. A system without a model makes its records when it is
+        llm: the model that it asks, as in `open`; the memory's own where it has one; "none" for its offline path. Its id is
+        kept: where the store is opened without that model, the system waits with what it would have observed. A system without a model makes its records when it is
         first asked, or when `consolidate` is called; one with a model in the background, or in `consolidate`, which waits.
         Attaching it again with other parameters or another model starts its records anew. Raises SystemNotFound and
         ParameterError.
@@ -668,7 +657,7 @@ class Memory:
         self._shared.must_write()
         model = self._shared.models.choose(llm) if "llm" in system_class(system).card.needs else None
         if model is not None:
-            parameters[LLM_KEY] = name_of(model)
+            parameters[LLM_KEY] = model.id
         records = self._shared.store.records
         attached = records.attached()
         if system in attached and attached[system] != parameters:

@@ -22,7 +22,6 @@ from mnemic.memory.choose_model import Models, without_llm
 from mnemic.model import Episode, new_id
 from mnemic.models.budget import Budget
 from mnemic.models.embedder import CachedEmbedder, Embedder
-from mnemic.models.llm import LLM
 from mnemic.models.prompt import Asks
 from mnemic.models.resolve import open_embedder
 from mnemic.ops.echo import Marks, RecalledTexts
@@ -51,7 +50,6 @@ class Shared:
         embedder: str | Embedder | None,
         clock: Clock,
         index_memory_mb: int,
-        llm: LLM | None = None,
         budget: Budget | None = None,
     ) -> None:
         if index_memory_mb < 1:
@@ -79,7 +77,7 @@ class Shared:
         self._flush_after = clock.now()
         self._systems: dict[str, MemorySystem] = {}
         self.made = MadeLibrary(store)
-        self.models = Models(store, llm)
+        self.models = Models(store, None)
         self.budget = budget
         self.background = Background(self._observe_behind)
         self._observing: dict[tuple[str, str], threading.RLock] = {}

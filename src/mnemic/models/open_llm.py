@@ -43,7 +43,7 @@ def open_llm(spec: str | LLM | None = None) -> LLM | None:
     Raises ParameterError for anything else, and what the model itself raises: for a missing key or package, say.
     """
     if spec is None:
-        spec = os.environ.get(VARIABLE, "").strip() or "none"
+        spec = default_llm()
     if not isinstance(spec, str):
         return _checked(spec)
     if spec == "none":
@@ -56,6 +56,11 @@ def open_llm(spec: str | LLM | None = None) -> LLM | None:
     opened = _client(family)(model, **_settings(family, query))
     opened.spec = spec
     return opened
+
+
+def default_llm() -> str:
+    """What $MNEMIC_LLM says; "none" where it says nothing."""
+    return os.environ.get(VARIABLE, "").strip() or "none"
 
 
 def _client(family: str) -> Callable[..., OpenAIChat | AnthropicChat]:

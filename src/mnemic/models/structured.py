@@ -223,15 +223,30 @@ def _without_thoughts(text: str) -> str:
 
 
 def _rooted(value: Any, kind: kinds.DataclassType) -> Any:
-    """A bare list as the object that it stands for."""
+    """A bare list as the object that it stands for, and a list around the one object as that."""
     from msgspec import inspect as kinds
 
-    if isinstance(value, list):
-        lists = [field.encode_name for field in kind.fields if isinstance(_bare(field.type), kinds.ListType)]
-        if len(lists) != 1:
-            raise _Foreign("it is a list where an object should stand")
-        return {lists[0]: value}
-    return value
+    if not isinstance(value, list):
+        return value
+    lists = {field.encode_name: bare for field in kind.fields if isinstance(bare := _bare(field.type), kinds.ListType)}
+    if (
+        len(value) == 1
+        and _knows(kind, value[0])
+        and not any(_knows(_bare(one.item_type), value[0]) for one in lists.values())
+    ):
+        return value[0]
+    if len(lists) != 1:
+        raise _Foreign("it is a list where an object should stand")
+    return dict.fromkeys(lists, value)
+
+
+def _knows(kind: kinds.Type, value: Any) -> bool:
+    """Whether the value is an object that has a name of the form."""
+    from msgspec import inspect as kinds
+
+    if not isinstance(kind, kinds.DataclassType) or not isinstance(value, dict):
+        return False
+    return not {_folded(field.encode_name) for field in kind.fields}.isdisjoint(map(_folded, value))
 
 
 def _fitted(value: Any, kind: kinds.Type, place: str) -> Any:
@@ -270,7 +285,7 @@ def _fitted_object(value: dict[str, Any], kind: kinds.DataclassType, place: str)
             raise Unreadable(f"at {place}, {known!r} is given twice")
         if item is not None or names[known].required or _may_be_null(names[known].type):
             given[known] = _fitted(item, names[known].type, f"{place}.{known}")
-    if value and not any(name in names or _folded(name) in folded for name in value):
+    if value and not _knows(kind, value):
         raise _Foreign(f"the object at {place} has none of the names {', '.join(names)}")
     if isinstance(value, OpenDict):
         for name, field in names.items():

@@ -5,10 +5,9 @@ is "General", as there. Without a model: keywords by `ops.keywords`; tags from a
 the note; as context the note's own most central statement, in the third person.
 """
 
-
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -58,19 +57,29 @@ class AttributesAnswer:
     context: str = ""
 
 
-def describe(note: Said, ask: Asks, *, step: str = "describe", task: str = DESCRIBE) -> Attributes:
-    """The attributes of an episode, record, fact, summary or piece."""
+def describe(
+    note: Said, ask: Asks, *, step: str = "describe", task: str = DESCRIBE, without: Collection[str] = ()
+) -> Attributes:
+    """The attributes of an episode, record, fact, summary or piece.
+
+    without: names that are no keywords offline, such as those of all who speak; that of the note's own speaker never is one.
+    """
     answer = ask(step, Prompt(task, {"pieces": shown([piece(note)])}, max_tokens=512), AttributesAnswer)
-    return _described(note, answer)
+    return _described(note, answer, without)
 
 
 def describe_many(
-    notes: Sequence[Said], ask: Asks, *, step: str = "describe", task: str = DESCRIBE
+    notes: Sequence[Said],
+    ask: Asks,
+    *,
+    step: str = "describe",
+    task: str = DESCRIBE,
+    without: Collection[str] = (),
 ) -> list[Attributes]:
     """The attributes of each note; a model is asked for all of them side by side."""
     prompts = [Prompt(task, {"pieces": shown([piece(note)])}, max_tokens=512) for note in notes]
     answers = ask.many(step, prompts, AttributesAnswer)
-    return [_described(note, answer) for note, answer in zip(notes, answers, strict=True)]
+    return [_described(note, answer, without) for note, answer in zip(notes, answers, strict=True)]
 
 
 def tags_of(text: str, k: int = _TAGS) -> list[str]:
@@ -90,13 +99,13 @@ def tags_of(text: str, k: int = _TAGS) -> list[str]:
 # -- private ----------------------------------------------------------------------------------------------
 
 
-def _described(note: Said, answer: AttributesAnswer | None) -> Attributes:
+def _described(note: Said, answer: AttributesAnswer | None, without: Collection[str]) -> Attributes:
     if answer is None:
-        return _offline(note)
+        return _offline(note, without)
     context = " ".join(answer.context.split())[:500]
     tags = _clean([tag.lower() for tag in answer.tags])
     found = Attributes(_clean(answer.keywords), tags, context or GENERAL, "llm")
-    return found if found.keywords or found.tags or context else _offline(note)
+    return found if found.keywords or found.tags or context else _offline(note, without)
 
 
 def _clean(words: Sequence[str]) -> tuple[str, ...]:
@@ -105,9 +114,9 @@ def _clean(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(once[key] for key in ordered if any(map(str.isalnum, key)))[:_MOST]
 
 
-def _offline(note: Said) -> Attributes:
+def _offline(note: Said, without: Collection[str]) -> Attributes:
     text = piece(note).text
-    speakers = [note.actor] if isinstance(note, Episode) and note.actor else []
+    speakers = [*without, *([note.actor] if isinstance(note, Episode) and note.actor else [])]
     speakers += [note.speaker] if isinstance(note, Fact) else []
     stated = [fact.text for fact in facts_in(note)] if isinstance(note, Episode) else sentences(text)
     return Attributes(tuple(keywords([text], _KEYWORDS, speakers)), tuple(tags_of(text)), _context(stated))
@@ -124,8 +133,8 @@ def _context(stated: Sequence[str]) -> str:
 _TOPICS = {
     "family": "family mother father mom mum dad sister brother son daughter kid child children parent grandma grandpa aunt"
     " uncle cousin niece nephew baby wife husband sibling",
-    "relationships": "friend friendship partner girlfriend boyfriend dating wedding marriage married divorce engaged date neighbour"
-    " neighbor relationship",
+    "relationships": "friend friendship partner girlfriend boyfriend dating wedding marriage married divorce engaged date"
+    " neighbour neighbor relationship",
     "work": "work job career office boss colleague coworker company employer project meeting deadline promotion interview salary"
     " client business team manager resume startup",
     "education": "school college university class course study student teacher exam degree lesson homework lecture graduate"
@@ -134,12 +143,12 @@ _TOPICS = {
     " anxiety injury surgery diabetes knee cold flu fever symptom weight nutrition mental dentist",
     "food": "food cook recipe restaurant dinner lunch breakfast meal bake cake pizza coffee tea vegan vegetarian eat drink"
     " cheese bread chocolate wine beer kitchen snack",
-    "travel": "travel trip flight hotel vacation holiday airport abroad tour visit passport journey train plane destination camping"
-    " beach road-trip luggage",
+    "travel": "travel trip flight hotel vacation holiday airport abroad tour visit passport journey train plane destination"
+    " camping beach road-trip luggage",
     "home": "home house apartment flat rent move furniture garden room neighbourhood kitchen landlord renovation mortgage",
     "pets": "pet dog cat puppy kitten rabbit hamster parrot turtle vet aquarium",
-    "sport": "sport run running race marathon gym workout exercise football soccer basketball tennis swim hike hiking cycling bike"
-    " yoga climb ski surf skate team match training",
+    "sport": "sport run running race marathon gym workout exercise football soccer basketball tennis swim hike hiking cycling"
+    " bike yoga climb ski surf skate team match training",
     "music": "music song band concert guitar piano violin sing singer album drum orchestra playlist instrument",
     "art": "art paint painting draw drawing museum gallery sculpture pottery photography photo artist design craft",
     "books": "book novel read author library poem poetry story writing writer",

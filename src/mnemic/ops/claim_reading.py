@@ -27,12 +27,15 @@ from mnemic.ops.statements import Statement
 from mnemic.text.terms import terms
 from mnemic.text.verbs import COMMON, base_form
 
+_UNRESOLVED = ("it", "this", "that", "them", "so", "him", "her")  # nobody knows what is claimed
 _NOW = frozenset("now nowadays today currently instead".split()) | {"these days"}
 _ENDS = ("no longer", "anymore", "any more", "any longer")
 _STOPS = ("stop -ing", "quit -ing", "finish -ing", "use to", "give -ing")
 
 
 def claims_of(said: Statement, clause: str) -> list[Claim]:
+    if said.object.lower() in _UNRESOLVED:
+        return []
     chain = owner(said.subject)
     adverbs = set(said.adverbs)
     has_ended = any(one in adverbs for one in _ENDS) or any(one in adverbs for one in _STOPS)
@@ -42,7 +45,7 @@ def claims_of(said: Statement, clause: str) -> list[Claim]:
         bool(adverbs & {"also", "too", "as well"}) or _ADDS.search(clause) is not None,
         bool(adverbs & _NOW) or _NEWLY.search(clause) is not None,
     )
-    found = [_marked(one, marks) for one in _read(said, chain, clause)]
+    found = [_marked(one, marks) for one in _read(said, chain)]
     return [*_resolutions(said, chain, clause), *found]
 
 
@@ -71,13 +74,13 @@ _NEWLY = re.compile(
 )
 
 
-def _read(said: Statement, chain: Chain, clause: str) -> list[Claim]:
+def _read(said: Statement, chain: Chain) -> list[Claim]:
     """The claims of a statement, before what its adverbs do to them."""
     verb, preposition, value = said.verb, said.preposition, said.object
     if not said.is_pair and _PASSIVE.match(said.relation) and (scaled := on_scale(f"{said.relation} {value}")):
         return [Claim(chain, scaled[0], frozenset([scaled[1]]), is_single=True, is_event=said.is_past)]
-    if said.is_pair or (verb == "be" and (match := _IS_NAME.match(said.relation + " " + value)) is None):
-        return _of_copula(said, chain, clause)
+    if said.is_pair or verb == "be":
+        return _of_copula(said, chain)
     if verb in ("call", "name", "rename") and not said.relation.lower().startswith(("called", "calls", "named")):
         return [Claim(chain, "name", value_terms(value), is_single=True)]
     if verb in ("go",) and preposition == "by":
@@ -86,7 +89,7 @@ def _read(said: Statement, chain: Chain, clause: str) -> list[Claim]:
         is_denied = verb in ("stand", "bear")  # "can't stand": its denial is the attitude itself
         return [Claim(chain, ATTITUDE, value_terms(_prepositional(said)), is_negative=(attitude < 0) != is_denied)]
     for read in (_home, _work, _changed, _given_up, _single_verbs):
-        if found := read(said, chain, clause):
+        if found := read(said, chain):
             return found
     if verb in ("have", "own", "get", "adopt", "buy") and not preposition:
         return _possession(said, chain)
@@ -97,13 +100,13 @@ def _read(said: Statement, chain: Chain, clause: str) -> list[Claim]:
 
 
 ATTITUDE = "attitude"  # the attribute of what is liked and disliked
-_IS_NAME = re.compile(r"(?:is|was) (?:called|named)\b", re.IGNORECASE)
 _ATTITUDES = {
     **dict.fromkeys("like love enjoy adore appreciate prefer favor admire crave".split(), 1),
     **dict.fromkeys("hate dislike detest loathe despise stand bear distrust".split(), -1),
 }
 _FOND = re.compile(
-    r"(?:a (?:big |huge |great )?(?:fan|lover) of|fond of|into|keen on|crazy about|passionate about|interested in|obsessed with|partial to)\s+(?P<what>.+)",
+    r"(?:a (?:big |huge |great )?(?:fan|lover) of|fond of|into|keen on|crazy about|passionate about|"
+    r"interested in|obsessed with|partial to)\s+(?P<what>.+)",
     re.IGNORECASE,
 )
 _TIRED = re.compile(
@@ -115,7 +118,7 @@ def _prepositional(said: Statement) -> str:
     return f"{said.preposition} {said.object}" if said.preposition else said.object
 
 
-def _of_copula(said: Statement, chain: Chain, clause: str) -> list[Claim]:
+def _of_copula(said: Statement, chain: Chain) -> list[Claim]:
     """ "Ann's job is X", "Ann is X", "the meeting is at X", "key: X"."""
     value = f"{said.preposition} {said.object}".strip()
     if said.is_pair:
@@ -196,7 +199,7 @@ def _times(chain: Chain, value: str, *, is_event: bool = False) -> list[Claim]:
     return found
 
 
-def _home(said: Statement, chain: Chain, clause: str) -> list[Claim]:
+def _home(said: Statement, chain: Chain) -> list[Claim]:
     verb, preposition = said.verb, said.preposition
     intends = any(one.endswith(" to") and one != "use to" for one in said.adverbs)
     if intends:
@@ -220,20 +223,20 @@ def _home(said: Statement, chain: Chain, clause: str) -> list[Claim]:
 def _place(text: str) -> frozenset[str]:
     """Where, without with whom, since when and why."""
     cut = re.split(
-        r"\s(?:with|since|for|because|to|when|last|next|this|after|from|and|where|which|on|as|by)\s|,? (?:in|on) \d{4}|,? yesterday|,? recently",
+        r"\s(?:with|since|for|because|to|when|last|next|this|after|from|and|where|which|on|as|by)\s"
+        r"|,? (?:in|on) \d{4}|,? yesterday|,? recently",
         text,
     )[0]
     return value_terms(cut) or value_terms(text)
 
 
-_AT = re.compile(r"(?:at|for|with|by)\s+(?P<where>[^,]+?)(?:\s+as\s+(?P<what>.+))?$", re.IGNORECASE)
 _JOB_AT = re.compile(
     r"(?:an? |the |his |her |their |my )?(?:new )?(?:job|position|role|internship)(?: offer)?\s+(?:at|with|for)\s+(?P<where>.+)",
     re.IGNORECASE,
 )
 
 
-def _work(said: Statement, chain: Chain, clause: str) -> list[Claim]:
+def _work(said: Statement, chain: Chain) -> list[Claim]:
     verb, preposition, value = said.verb, said.preposition, said.object
     if verb == "become" or (verb == "work" and preposition == "as"):
         what, _, where = value.partition(" at ")
@@ -261,11 +264,14 @@ _INTO = re.compile(
     r"(?P<what>.*?)\s*\b(?:from\s+(?P<left>.+?)\s+)?(?:to|into|for|with)\s+(?P<value>.+)$", re.IGNORECASE
 )
 _CHANGES = frozenset(
-    "change switch update reschedule move postpone push shift rename increase raise reduce lower drop replace set extend delay upgrade transfer".split()
+    """
+    change switch update reschedule move postpone push shift rename increase raise reduce lower drop replace set extend delay
+    upgrade transfer
+    """.split()
 )
 
 
-def _changed(said: Statement, chain: Chain, clause: str) -> list[Claim]:
+def _changed(said: Statement, chain: Chain) -> list[Claim]:
     """ "Changed her password to X", "switched from X to Y", "was moved to Friday"."""
     if said.verb not in _CHANGES or any(one.endswith(" to") for one in said.adverbs):
         return []
@@ -301,7 +307,7 @@ def _of_possessed(what: str, chain: Chain) -> Chain:
 _GIVES_UP = frozenset("quit stop drop cancel abandon sell lose return discard end".split())
 
 
-def _given_up(said: Statement, chain: Chain, clause: str) -> list[Claim]:
+def _given_up(said: Statement, chain: Chain) -> list[Claim]:
     """ "Gave up coffee", "sold the car", "lost interest in chess": what ends other claims with the same value."""
     verb, preposition, value = said.verb, said.preposition, said.object
     if (
@@ -342,7 +348,7 @@ _SINGLE = frozenset(
 _TIMED = frozenset("start begin end finish happen open close depart arrive schedule take be".split())
 
 
-def _single_verbs(said: Statement, chain: Chain, clause: str) -> list[Claim]:
+def _single_verbs(said: Statement, chain: Chain) -> list[Claim]:
     verb, preposition, value = said.verb, said.preposition, said.object
     if verb == "turn" and re.fullmatch(r"\d{1,3}", value):
         return [Claim(chain, "age", frozenset([value]), is_single=True, is_now=True)]
@@ -380,7 +386,8 @@ def _possession(said: Statement, chain: Chain) -> list[Claim]:
 _OVER = re.compile(
     r"\b(?:gone|over|healed|cured|recovered|recovering well|fixed|repaired|solved|resolved|cleared up|went away|gone away|passed"
     r"|disappeared|ended|settled|sorted|found|arrived|back to normal|feel(?:s|ing)? (?:much |a lot )?better"
-    r"|(?:is|am|are|got|'s|doing) (?:much |a lot |all |now )?(?:better|healthy again|well again)|no longer (?:sick|ill)|got over|got rid of|paid off)\b",
+    r"|(?:is|am|are|got|'s|doing) (?:much |a lot |all |now )?(?:better|healthy again|well again)"
+    r"|no longer (?:sick|ill)|got over|got rid of|paid off)\b",
     re.IGNORECASE,
 )
 _NOT_YET = re.compile(
@@ -393,7 +400,9 @@ _NOT_YET = re.compile(
 def _over_words() -> frozenset[str]:
     return frozenset(
         term
-        for word in "gone heal cure recover fix repair solve resolve clear better feel find found arrive got get back end past".split()
+        for word in """
+        gone heal cure recover fix repair solve resolve clear better feel find found arrive got get back end past
+        """.split()
         for term in terms(word)
     )
 

@@ -8,6 +8,7 @@ is never replaced, unless a number in it changed, or the new statement says "now
 Whose: a chain of owners, ("ann", "sister", "dog") for "Ann's sister's dog". The speaker, "I", "the user" and a subject that is
 left out are one owner, "". Rules for English; a text they do not understand claims nothing.
 """
+
 from __future__ import annotations
 
 import re
@@ -26,6 +27,7 @@ __all__ = ["Claim", "claims_in", "content", "owner", "same_owner", "verdict"]
 Verdict = Literal["agrees", "contradicts", "updates", "resolved", "unrelated"]
 
 PRESENT_UPDATE = 0.8  # cosine from which a present state with another value is taken for its update
+SHORT = 4  # terms of a value that is one thing, and no tale
 _MOST = 12  # sentences of a text that are read
 _OPEN_ENDS = ("look", "wait", "worry", "search", "stress", "struggle")  # what one does until something is over
 
@@ -91,7 +93,7 @@ def _of_two_values(old: Claim, new: Claim, similarity: float | None) -> Verdict:
         return "agrees"
     if new.attribute == ATTITUDE or not is_state or new.is_negative:
         return "unrelated"
-    if new.is_now and new.attribute not in ("has", ATTITUDE):
+    if new.is_now and new.attribute != "has" and max(len(old.value), len(new.value)) <= SHORT:
         return "updates"
     return (
         "updates" if similarity is not None and similarity >= PRESENT_UPDATE and new.attribute != "has" else "unrelated"
@@ -128,7 +130,11 @@ def _across(old: Claim, new: Claim) -> Verdict:
 def _is_resolved(old: Claim, new: Claim) -> bool:
     """Whether the old claim is of a trouble, or an open end, that the new one says is over."""
     doing = old.attribute.removeprefix("do:").split(" ")[0]
-    is_open = bool(old.value & troubles()) or old.attribute == "scale:health" or doing in _OPEN_ENDS
+    is_open = (
+        (len(old.value) <= SHORT and bool(old.value & troubles()))
+        or old.attribute == "scale:health"
+        or doing in _OPEN_ENDS
+    )
     if not is_open or old.is_negative or old.is_ended:
         return False
     owners = (new.subject, new.subject[:-1])

@@ -23,7 +23,7 @@ from mnemic.ops.repeats import content_hash
 from mnemic.text.names import find_names
 from mnemic.text.sentences import sentences
 from mnemic.text.terms import terms
-from mnemic.text.third_person import called, third_person
+from mnemic.text.third_person import third_person
 from mnemic.text.times import BEGINNING, END_OF_TIME, TimeSpan, find_times
 from mnemic.text.verbs import is_past
 
@@ -218,8 +218,10 @@ _NO_SUBJECT = re.compile(
 )
 _SPELLED = {"gonna": "am going to", "wanna": "want to", "been": "have been", "can't": "can't", "gotta": "have to"}
 _NOT_ALONE = frozenset(
-    "based given said known done gone made left felt born lost found excited inspired interested addicted devoted
-    married used related dedicated compared committed linked supposed located blessed needed".split()
+    """
+    based given said known done gone made left felt born lost found excited inspired interested addicted devoted married
+    used related dedicated compared committed linked supposed located blessed needed
+    """.split()
 )
 
 
@@ -256,12 +258,15 @@ _MUCH = 4  # telling terms from which also a sentence that begins with thanks or
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _KEY_VALUE = re.compile(r"\s*[-*•]?\s*[^\s:：=?!.,\"][^:：=?!\"\n]{0,58}?\s?(?:(?<!\d):|:(?!\d)|：|=|->)(?!//)\s*\S")
 _INTERJECTION = (
-    r"(?:oh|ah|aw+|wow|whoa|woah|yeah|yea|yep|yup|yes|no|nope|nah|hey|hi|hello|haha|lol|omg|ok|okay|well|sure|right|"
-    r"absolutely|definitely|totally|exactly|of course|for sure|thanks(?: (?:so|very) much| a lot| a bunch)?|thank you(?: so much)?|"
-    r"cool|nice|great|awesome|amazing|congrats|congratulations|sorry|hmm+|um+|uh+|yay|aha|true|agreed|indeed|by the way|btw|anyway)"
+    r"(?i:oh|ah|aw+|wow|whoa|woah|yeah|yea|yep|yup|yes|no|nope|nah|hey|hi|hello|haha|lol|omg|ok|okay|well|sure|right|"
+    r"absolutely|definitely|totally|exactly|of course|for sure|thanks(?: (?:so|very) much| a lot| a bunch)?|"
+    r"thank you(?: so much)?|"
+    r"cool|nice|great|awesome|amazing|congrats|congratulations|sorry|hmm+|um+|uh+|yay|aha|true|agreed|indeed|"
+    r"by the way|btw|anyway)"
 )
 _OPENING = re.compile(
-    rf"\s*(?:{_INTERJECTION}(?:,? [A-Z][\w'-]+)?|[A-Z][\w'-]+)(?:,|\s[-–—]|!)\s*(?=(?:I|I'\w+|I’\w+|[Mm]y|[Ww]e|[Tt]h\w+|[Ii]t|[Ii]t's|[Yy]ou)\b)"
+    rf"\s*(?:{_INTERJECTION}(?:,? [A-Z][\w'-]+)?|[A-Z][\w'-]+)(?:,|\s[-–—]|!)\s*"
+    r"(?=(?:I|I'\w+|I’\w+|[Mm]y|[Ww]e|[Tt]h\w+|[Ii]t|[Ii]t's|[Yy]ou)\b)"
     rf"|\s*{_INTERJECTION}(?:,? [A-Z][\w'-]+)?\s*(?:[,!]|\s[-–—])\s*",
 )
 _SOCIAL = re.compile(
@@ -275,7 +280,8 @@ _SOCIAL = re.compile(
     r"i(?:'d| would) (?:love|like) to (?:hear|see|know)|"
     r"(?:i )?(?:totally |completely |really |definitely )*(?:agree|understand|get it|hear you|feel you)\b(?: \w+){0,3}[.!]*$|"
     r"(?:no|not a) problem|my pleasure|you're welcome|no worries|of course|what (?:a|an)\b|how \w+ ?[.!]|check (?:it|this|out)|"
-    r"take a look|here's (?:a|the|one|some)?\s?(?:photo|pic|picture|look)|congrat\w+|cheers|way to go|well done|good (?:job|for you))",
+    r"take a look|here's (?:a|the|one|some)?\s?(?:photo|pic|picture|look)|congrat\w+|cheers|way to go|well done|"
+    r"good (?:job|for you))",
     re.IGNORECASE,
 )
 _INVERTED = re.compile(
@@ -294,13 +300,3 @@ _SMALL = """
 @cache
 def _small_talk() -> frozenset[str]:
     return frozenset(term for word in _SMALL.split() for term in terms(word))
-
-
-def speaker_name(speaker: str) -> str:
-    """How facts call a speaker: "The user", "Ann".
-
-    >>> speaker_name("user"), speaker_name("Ann")
-    ('The user', 'Ann')
-    """
-    name = called(speaker)
-    return name[:1].upper() + name[1:] if name.startswith("the ") else name

@@ -30,6 +30,8 @@ _FAINT = frozenset(
     """.split()
 )
 
+_IN_NAMES = frozenset("New Old Big Little Great Good".split())  # "New York"
+
 
 def keywords(texts: Sequence[str], k: int = 5, without: Collection[str] = ()) -> list[str]:
     """The k foremost words and phrases of the texts, best first, in small letters but for names.
@@ -45,7 +47,7 @@ def keywords(texts: Sequence[str], k: int = 5, without: Collection[str] = ()) ->
     for text in texts:
         for words in _runs(text, hidden):
             key = tuple(term for word in words for term in terms(word)[:1])
-            if key:
+            if key and any(word.casefold() not in _FAINT for word in words):
                 phrases.append((key, " ".join(words), position))
             position += len(words)
     weights = _weights(phrases)
@@ -94,7 +96,14 @@ def _runs(text: str, hidden: frozenset[str]) -> list[list[str]]:
                 runs.append([bare])
             continue
         run.append(bare)
-    return [run[at : at + _LONGEST] for run in runs for at in range(0, len(run), _LONGEST)]
+    trimmed = map(_trimmed, runs)
+    return [run[at : at + _LONGEST] for run in trimmed for at in range(0, len(run), _LONGEST)]
+
+
+def _trimmed(run: list[str]) -> list[str]:
+    """A run without the words at its ends that carry little; of one that has no others, the first word."""
+    telling = [at for at, word in enumerate(run) if word.casefold() not in _FAINT or word in _IN_NAMES]
+    return run[telling[0] : telling[-1] + 1] if telling else run[:1]
 
 
 def _is_verb(word: str, low: str) -> bool:

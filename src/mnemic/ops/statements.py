@@ -101,7 +101,6 @@ _NO_VERB = (
     PREPOSITIONS | _DETERMINERS | _JOINS | PRONOUNS | frozenset("which whose whom what me him us them not".split())
 )
 _TRAILING = frozenset("now anymore nowadays today currently too instead again already".split())
-_NEGATIONS = frozenset("not never no n't".split())
 
 
 def _without_opening(said: str) -> tuple[str, str]:
@@ -265,10 +264,9 @@ def _continues(low: str, before: str, verb: str) -> bool:
         return is_participle(low) or (low.endswith("ing") and base_form(low) in COMMON)
     if verb == "have":
         return (
-            (is_participle(low)
-            and before in ("have", "has", "had", "'ve", "haven't", "hasn't", "hadn't", "not", "never"))
-            or (is_participle(low) and before in ADVERBS)
-        )
+            is_participle(low)
+            and before in ("have", "has", "had", "'ve", "haven't", "hasn't", "hadn't", "not", "never")
+        ) or (is_participle(low) and before in ADVERBS)
     return base_form(low) in COMMON or low in AUXILIARIES or before in _MODAL_ONLY
 
 
@@ -308,8 +306,7 @@ def _cut(said: str, first: Statement) -> tuple[int, str] | None:
         goes_on = (
             following in _STARTS_OBJECT
             or following.endswith(("ing", "'s"))
-            or (words[place + 1 : place + 2] != []
-            and (words[place + 1][:1].isupper() or low in AUXILIARIES))
+            or (words[place + 1 : place + 2] != [] and (words[place + 1][:1].isupper() or low in AUXILIARIES))
         )
         if is_finite and goes_on and first.subject and match.group().strip(" ,;") in ("and", "but"):
             return match.start(), f"{first.subject} {rest}"

@@ -25,6 +25,7 @@ from mnemic.model import Episode, Record
 from mnemic.models.prompt import Asks, Prompt, Shown
 from mnemic.ops.extract import NOT_MINED, Fact, facts_in
 from mnemic.ops.keywords import keywords
+from mnemic.ops.repeats import content_hash
 from mnemic.text.sentences import sentences
 from mnemic.text.terms import terms
 
@@ -54,6 +55,7 @@ of the pieces. Answer with {"label": the words}.
 """
 DAMPING = 0.85
 RELEVANCE = 0.7  # lambda of maximal marginal relevance: what being central weighs against being new
+SAME = 0.9  # cosine from which a sentence says nothing beside another
 MOST_SENTENCES = 400  # compared with each other; of more, those nearest to the middle
 
 
@@ -221,7 +223,10 @@ def _stated(one: Said) -> list[str]:
 
 def _extract(stated: Sequence[str], max_words: int) -> str:
     """The most central and least repeating sentences within the words allowed, in their order."""
-    stated = list(dict.fromkeys(" ".join(sentence.split()) for sentence in stated))
+    once: dict[int, str] = {}
+    for sentence in stated:
+        once.setdefault(content_hash(sentence), " ".join(sentence.split()))
+    stated = list(once.values())
     if len(stated) > MOST_SENTENCES:
         stated = _nearest_to_the_middle(stated)
     if sum(map(_words, stated)) <= max_words:
@@ -232,7 +237,7 @@ def _extract(stated: Sequence[str], max_words: int) -> str:
     likest = np.zeros(len(stated))
     chosen: list[int] = []
     left, room = list(range(len(stated))), max_words
-    while left := [at for at in left if _words(stated[at]) <= room]:
+    while left := [at for at in left if _words(stated[at]) <= room and likest[at] < SAME]:
         best = max(left, key=lambda at: (round(RELEVANCE * rank[at] - (1 - RELEVANCE) * likest[at], 9), -at))
         chosen.append(best)
         left.remove(best)

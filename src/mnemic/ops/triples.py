@@ -6,7 +6,6 @@ statements of the text's facts (`ops.extract`), split as the grammar of `ops.sta
 ends of triples; their types are guessed from how they are written, "thing" where nothing tells.
 """
 
-
 from __future__ import annotations
 
 import re
@@ -15,9 +14,10 @@ from dataclasses import dataclass, field
 
 from mnemic.model import Episode
 from mnemic.models.prompt import Asks, Prompt, Shown, turns
-from mnemic.ops.extract import NOT_MINED, facts_in, statements_in
+from mnemic.ops.extract import NOT_MINED, facts_in, is_statement, statements_in
 from mnemic.ops.statements import PRONOUNS, Statement, clauses, noun_phrase, statement_in
 from mnemic.text.names import find_names
+from mnemic.text.sentences import sentences
 
 TRIPLES = """
 You build a graph of what people know. "turns" holds what was said, in order; each turn has a number, a time and a speaker.
@@ -129,8 +129,13 @@ def normal_name(text: str) -> str:
     >>> normal_name(" The  New York Times. "), normal_name("STRASSE")
     ('new_york_times', 'strasse')
     """
-    bare = noun_phrase(" ".join(text.casefold().replace("_", " ").split()))
-    return re.sub(r"\s+", "_", bare.strip(" .,;:!?\"'“”‘’()[]")) or "_".join(text.casefold().split())
+    name = " ".join(text.casefold().replace("_", " ").split())
+    while (bare := noun_phrase(name).strip(_ENDS)) and bare != name:  # an article may stand behind a mark
+        name = bare
+    return name.replace(" ", "_")
+
+
+_ENDS = " .,;:!?\"'“”‘’()[]"
 
 
 def entities_in(text: str, known: Iterable[str] = ()) -> list[Entity]:
@@ -139,10 +144,13 @@ def entities_in(text: str, known: Iterable[str] = ()) -> list[Entity]:
     >>> entities_in("Ann adopted a cat in Porto.")
     [Entity(name='Ann', type='person'), Entity(name='Porto', type='place'), Entity(name='cat', type='thing')]
     """
-    names = find_names(text, list(known))
-    found = [Entity(name.text, _type_of(name.text, text[: name.start], text[name.end :])) for name in names]
-    spans = [name.text.casefold() for name in names]
-    for triple in (one for sentence in statements_in(text) for one in triples_in(sentence)):
+    said, held = sentences(text), list(known)
+    found = []
+    for sentence in said:  # one by one: "… with Bo. Ann …" is no name
+        for name in find_names(sentence, held):
+            found.append(Entity(name.text, _type_of(name.text, sentence[: name.start], sentence[name.end :])))
+    spans = [entity.name.casefold() for entity in found]
+    for triple in (one for sentence in said if is_statement(sentence) for one in triples_in(sentence)):
         for end in (triple.subject, triple.object):
             noun = _bare_noun(end)
             if noun and not any(noun.casefold() in span or span in noun.casefold() for span in spans):
@@ -174,7 +182,10 @@ def _once(triples: Iterable[Triple]) -> list[Triple]:
 
 
 _OWNED = re.compile(r"(?P<owner>.+?)'s?\s+(?P<what>[^']+)$")
-_OF = re.compile(r"(?:the\s+)?(?P<what>[\w-]+(?:\s[\w-]+)?)\s+of\s+(?P<owner>.+)$", re.IGNORECASE)
+_OF = re.compile(
+    r"(?:the\s+)?(?!\w+ing\b)(?P<what>[\w-]+(?:\s[\w-]+)?)\s+of\s+(?P<owner>(?!\w+sel(?:f|ves)\b|it\b|this\b|that\b).+)$",
+    re.IGNORECASE,
+)
 
 
 def _triple(stated: Statement, sources: tuple[str, ...]) -> Triple | None:
@@ -184,9 +195,10 @@ def _triple(stated: Statement, sources: tuple[str, ...]) -> Triple | None:
     names_it = stated.verb == "be" or (stated.verb in ("call", "name") and stated.relation.split()[0] in ("is", "was"))
     if names_it and not stated.is_negated and not stated.preposition and not stated.is_pair:
         match = _OWNED.match(subject) or _OF.match(subject)
-        if match:
+        if match and noun_phrase(match["owner"]):
             return Triple(noun_phrase(match["owner"]), noun_phrase(match["what"]).lower(), value, sources)
-    return Triple(noun_phrase(subject), relation, value, sources, is_negated=stated.is_negated)
+    subject = noun_phrase(subject)
+    return Triple(subject, relation, value, sources, is_negated=stated.is_negated) if subject and relation else None
 
 
 _CLAUSE = re.compile(r"[,;(]|\s(?:because|so that|which|who|when|while|since|although|but|where|after|before|to)\s")

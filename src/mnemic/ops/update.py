@@ -40,6 +40,7 @@ number of the new statement}]}.
 """
 _PRIORITY: tuple[Relation, ...] = ("same", "contradicts", "resolved", "updates", "refines")
 _ENDING: tuple[Relation, ...] = ("contradicts", "resolved", "updates")
+_UNDERSTOOD_BY_WORDS = 3  # terms that make two statements alike where their claims are not understood
 LONGEST_TEXT = 2000  # characters of a text that a model gives
 
 
@@ -164,9 +165,10 @@ def _by_content(old: str, new: str, old_claims: Sequence[Claim], new_claims: Seq
         or any(one.is_negative for one in old_claims) != any(one.is_negative for one in new_claims)
     ):
         return "unrelated"
-    if after <= before:
+    least = 1 if old_claims and new_claims else _UNDERSTOOD_BY_WORDS
+    if after <= before and len(after) >= least:
         return "same"
-    if before <= after and (len(before) > 1 or old_claims):
+    if before <= after and len(before) >= least:
         return "refines"
     common = len(before & after)
     if has_number(before ^ after) or common < 3 or common < 0.8 * len(before):

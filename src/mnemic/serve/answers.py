@@ -145,6 +145,7 @@ class Recall(Out):
     confidence: float | None
     is_doubtful: bool
     elapsed_ms: float
+    behind: int = Field(0, description="episodes that the system has not observed yet")
 
 
 class Citation(Out):
@@ -314,6 +315,7 @@ class System(Out):
     source: str
     needs: list[str]
     makes: list[str]
+    cost: str
     attached: bool
     parameters: dict[str, Any] | None
 
@@ -322,6 +324,19 @@ class Systems(Out):
     """All systems; those attached to the tenant keep records of its log."""
 
     systems: list[System]
+
+
+class Spent(Out):
+    """What a system asked a model, and what it cost."""
+
+    system: str
+    step: str
+    model: str
+    calls: int
+    failed: int
+    tokens_in: int
+    tokens_out: int
+    usd: float
 
 
 class Stats(Out):
@@ -336,6 +351,7 @@ class Stats(Out):
     bytes: int
     embedder: str
     attached: list[str]
+    llm: list[Spent]
 
 
 class Me(Out):

@@ -20,11 +20,20 @@ from mnemic.serve.control import Control
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
-ALONE = "consolidate_alone"  # without the scopes below
-KINDS = ("consolidate", ALONE)
+_ALONE, _RETRY = "_alone", "_retry"  # without the scopes below; asking models again what they could not answer
+KINDS = tuple(f"consolidate{alone}{retry}" for alone in ("", _ALONE) for retry in ("", _RETRY))
 Reports = dict[str, dict[str, int | str]]  # what each system did
 AUTOMATIC = "auto"  # who asked, where nobody did
 _MAX_ERROR = 2000
+
+
+def kind_of(*, include_children: bool = True, retry_failed: bool = False) -> str:
+    """The kind of job that does so.
+
+    >>> kind_of(include_children=False)
+    'consolidate_alone'
+    """
+    return f"consolidate{'' if include_children else _ALONE}{_RETRY if retry_failed else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,16 @@ class Job:
     finished_at: datetime | None
     next_try_at: datetime | None
     result: Reports | None = None  # what each system did at the last attempt, once it is over
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it leaves out the scopes below."""
+        return _ALONE in self.kind
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether models are asked again what they answered in no usable form."""
+        return self.kind.endswith(_RETRY)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""

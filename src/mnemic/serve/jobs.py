@@ -26,7 +26,7 @@ from mnemic.errors import MnemicError, StoreError
 from mnemic.memory import Memory
 from mnemic.model import is_within, new_id
 from mnemic.serve.control import Control
-from mnemic.serve.job_queue import ALONE, AUTOMATIC, Job, JobList, JobQueue, Reports
+from mnemic.serve.job_queue import AUTOMATIC, Job, JobList, JobQueue, Reports
 from mnemic.serve.problems import told
 from mnemic.text.counting import counted
 
@@ -222,7 +222,7 @@ class Jobs:
 
     def _consolidate(self, job: Job, memory: Memory) -> Errors:
         """Do a job, or as much of it as there is time for; what went wrong."""
-        paths = [memory.scope_path] if job.kind == ALONE else list(memory.scopes())
+        paths = [memory.scope_path] if job.is_alone else list(memory.scopes())
         reports: Reports = {system: {"observed": 0} for system in memory.attached()}
         errors, said_at = [], float("-inf")
         for done, path in enumerate(paths):
@@ -235,7 +235,8 @@ class Jobs:
                 self._queue.say(job.id, self._owner, done / len(paths), f"{done:,} of {len(paths):,} scopes")
                 said_at = time.monotonic()
             below = path[len(memory.scope_path) :].removeprefix("/")
-            for system, report in memory.scope(below).consolidate(include_children=False).items():
+            found = memory.scope(below).consolidate(include_children=False, retry_failed=job.is_retry)
+            for system, report in found.items():
                 done_so_far = reports.setdefault(system, {"observed": 0})
                 done_so_far["observed"] = int(done_so_far["observed"]) + int(report["observed"])
                 if "error" in report:

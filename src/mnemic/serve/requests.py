@@ -5,7 +5,7 @@ Requests are checked against these. An argument that is not known is refused by 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -121,6 +121,7 @@ class AttachIn(In):
     """Parameters of a system; its paper's defaults for the rest."""
 
     parameters: dict[str, Any] = Field(default_factory=dict)
+    llm: Literal["none"] | None = Field(None, description="none: the offline path, also where the server has a model")
 
 
 class ConsolidateIn(In):
@@ -128,3 +129,4 @@ class ConsolidateIn(In):
 
     scope: Name = ""
     include_children: bool = Field(True, description="the scopes below, too")
+    retry_failed: bool = Field(False, description="ask models again what they answered in no usable form")

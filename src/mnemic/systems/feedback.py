@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from mnemic.errors import ParameterError
 from mnemic.model import OBSERVED, Episode
 from mnemic.systems.view import FEEDBACK, HIDDEN_ROLES
 
@@ -47,6 +48,19 @@ def feedback_in(episode: Episode) -> Feedback | None:
         episode.occurred_at,
         episode.id,
     )
+
+
+def feedback_message(ids: str | Iterable[str], verdict: str, note: str, value: float | None) -> dict[str, Any]:
+    """The message that says it: role, content and metadata. Raises ParameterError for what cannot be said."""
+    named = [ids] if isinstance(ids, str) else list(ids)
+    if verdict not in VERDICTS or not named or not all(isinstance(one, str) and one for one in named):
+        raise ParameterError(
+            f"ids={named!r}, verdict={verdict!r}: give the ids of hits, and one of {', '.join(VERDICTS)}."
+        )
+    said: dict[str, Any] = {"ids": named, "verdict": verdict}
+    said |= {"note": note} if note else {}
+    said |= {"value": float(value)} if value is not None else {}
+    return {"role": FEEDBACK, "content": f"{verdict}: {note}" if note else verdict, "metadata": {"feedback": said}}
 
 
 def heard(episodes: Iterable[Episode]) -> list[Episode]:

@@ -21,6 +21,16 @@ SYSTEMS: dict[str, str] = {
     "grep": "mnemic.systems.grep:Grep",
     "random": "mnemic.systems.random_order:RandomOrder",
     "documents": "mnemic.systems.documents:Documents",
+    "lightmem": "mnemic.systems.light_mem:LightMem",
+    "mem0": "mnemic.systems.mem0:Mem0",
+    "a-mem": "mnemic.systems.a_mem:AMem",
+    "think-in-memory": "mnemic.systems.think_in_memory:ThinkInMemory",
+    "key-value-brain": "mnemic.systems.key_value_brain:KeyValueBrain",
+    "memtree": "mnemic.systems.mem_tree:MemTree",
+    "memorybank": "mnemic.systems.memory_bank:MemoryBank",
+    "sage": "mnemic.systems.sage:Sage",
+    "h-mem": "mnemic.systems.h_mem:HMem",
+    "tradinggpt": "mnemic.systems.trading_gpt:TradingGPT",
 }
 DEFAULT = "hybrid"
 

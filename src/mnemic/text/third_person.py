@@ -63,7 +63,7 @@ _ENGLISH = frozenset(
     not but from been be would will can could should they we our he she his her what when where who how just like love very
     about some there their them then so because if or an as went want got don't can't didn't it's
     """.split()
-) - frozenset("on as an am so he in no do is was her the_".split())
+) - frozenset("on as an am so he in no do is was her".split())
 
 _OWN = {"my": "'s", "our": "'s"}
 _NUMBERED = frozenset(

@@ -68,9 +68,9 @@ COMMON = frozenset(base for base, _, _ in _TRIPLES) | frozenset(
     practice practise prefer prepare pretend prevent promise propose protect publish pursue quote raise reach realise realize
     receive recommend record recover recycle refuse rehearse relate relax relocate remain remember remind rent repair replace
     reply report require research reschedule reserve reside resign retire return review sail save schedule search seem serve
-    settle share shop skate sketch ski smoke solve sound start stay stop struggle study subscribe suffer suggest support suppose surf
-    survive suspect switch talk taste thank tend text touch train transfer travel treat trust try turn type update upgrade use
-    value visit volunteer vote wait walk want warn wash watch weigh welcome wish wonder work worry
+    settle share shop skate sketch ski smoke solve sound start stay stop struggle study subscribe suffer suggest support suppose
+    surf survive suspect switch talk taste thank tend text touch train transfer travel treat trust try turn type update upgrade
+    use value visit volunteer vote wait walk want warn wash watch weigh welcome wish wonder work worry
     """.split()
 )
 ADVERBS = frozenset(
@@ -78,13 +78,13 @@ ADVERBS = frozenset(
     really also just always never still often usually sometimes actually now ever already probably maybe even only too so
     finally recently currently typically generally normally occasionally rarely seldom hardly almost nearly kinda sorta
     definitely absolutely totally truly honestly simply mostly mainly certainly surely clearly obviously apparently first
-    then again soon lately once both all rather quite not n't no longer personally originally previously formerly
+    then again soon lately once both all rather quite personally originally previously formerly
     """.split()
-) - {"no", "longer", "n't", "not"}
+)
 
 _NEVER_PAST = frozenset(
-    "need feed heed seed speed breed bleed proceed succeed exceed embed weed bed red indeed agreed hundred shed wed".split()
-) - {"agreed"}
+    "need feed heed seed speed breed bleed proceed succeed exceed embed weed bed red indeed hundred shed wed".split()
+)
 
 
 def is_past(word: str) -> bool:

@@ -170,6 +170,7 @@ def _listed(memory: Memory) -> list[dict[str, Any]]:
             "source": card.source,
             "needs": list(card.needs),
             "makes": list(card.makes),
+            "cost": card.cost,
             "attached": card.id in attached,
             "parameters": attached.get(card.id),
         }
@@ -182,7 +183,7 @@ def attach(request: Request, id: str, body: requests.AttachIn, scope: InPath = "
     """Let a system observe the log of the scope's tenant from its beginning, and go on. Needs admin on the tenant."""
     server, tenant = server_of(request), tenant_of(scope)
     with server.memory(request, "admin", Ids(tenant), "attach", create=lambda: create(id, body.parameters)) as memory:
-        memory.attach(id, **_parameters(body.parameters))
+        memory.attach(id, llm=body.llm, **_parameters(body.parameters))
         listed = _listed(memory)
     server.jobs.touch(tenant)
     return answer({"systems": listed})
@@ -213,7 +214,7 @@ def me(request: Request) -> Response:
 
 
 def _parameters(given: dict[str, Any]) -> dict[str, Any]:
-    for name in ("self", "system"):  # the names of attach's own arguments
+    for name in ("self", "system", "llm"):  # the names of attach's own arguments
         if name in given:
             raise ParameterError(
                 f"No system has a parameter named {name!r}. `mnemic systems` tells of those there are."

@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from mnemic.errors import FormatError, NotFound, ParameterError, StoreFull, StoreReadOnly
 from mnemic.formats.registry import FORMATS
 from mnemic.serve import answers, requests
+from mnemic.serve.job_queue import kind_of
 from mnemic.serve.jobs import Job
 from mnemic.serve.problems import problem
 from mnemic.serve.routes.answer import (
@@ -47,7 +48,7 @@ def consolidate(request: Request, body: requests.ConsolidateIn) -> Response:
     server = server_of(request)
     who = server.principal(request)
     who.must("write", body.scope)
-    kind = "consolidate" if body.include_children else "consolidate_alone"
+    kind = kind_of(include_children=body.include_children, retry_failed=body.retry_failed)
     job = server.jobs.submit(body.scope, kind, by=who.key_id)
     return answer(job.to_dict(), 202, {"Location": f"/v1/jobs/{job.id}"})
 

@@ -1,0 +1,557 @@
+"""Think-in-Memory: conclusions are kept in a hash table, not the talk that they were drawn from.
+
+The one idea: after each exchange the agent thinks once about what follows from it and keeps that as thoughts, each a
+relation between a head and a tail; later questions are answered from the thoughts as they stand and nothing is thought
+twice. A thought lies in the bucket of its vector, a cue looks into its own bucket alone, and forgetting and merging stay
+inside one bucket too.
+Source: Think-in-Memory, arXiv 2311.08719.
+
+Departs, as the card of this file says in full: a bucket is tidied when some thoughts have come into it; a cue may look into
+further buckets; without a model thoughts are the facts that were stated, and are compared by rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnemic.errors import ParameterError
+from mnemic.index.vectors import products
+from mnemic.model import Cue, Episode, Hit, Reason, Record
+from mnemic.models.prompt import Prompt, numbered, turns
+from mnemic.ops.extract import extract_facts
+from mnemic.ops.lsh import Buckets, CrossPolytope
+from mnemic.ops.segment import exchanges
+from mnemic.ops.triples import triples_in
+from mnemic.ops.update import relation
+from mnemic.store.contract import Changes
+from mnemic.systems.contract import BY, Card, MemorySystem, record_id
+from mnemic.systems.draft import Draft
+from mnemic.systems.feedback import heard
+from mnemic.systems.made import Made, holds
+from mnemic.systems.view import NoModel, View
+from mnemic.text.terms import terms
+
+ID = "think-in-memory"
+KIND = "thought"
+THINK = """
+You think about a conversation after it was held, so that nobody has to think it through again. "exchange" holds what was said
+and answered, as numbered turns with time and speaker; "thoughts" holds what was concluded earlier and may bear on it.
+Write down what can be concluded about the people and things spoken of, and is worth knowing later. Each thought is one
+sentence in the third person that can be understood alone, with names in the place of pronouns and dates in the place of words
+such as "yesterday", and states one relation between a head and a tail. Do not repeat earlier thoughts. Conclude nothing that
+what is shown does not bear out.
+Answer with {"thoughts": [{"text": the sentence, "head": whom or what it is about, "relation": …, "tail": …, "turns": [numbers of
+the turns behind it], "recalled": [ids of the earlier thoughts that it also rests on]}]}, an empty list when nothing follows.
+"""
+FORGET = """
+"thoughts" holds things that were concluded from conversations, each with an id and the time it held. Name those that
+should be forgotten: what a newer one contradicts, and what is of no use to anybody. Keep everything else.
+Answer with {"remove": [ids]}, an empty list when all should stay.
+"""
+MERGE = """
+"thoughts" holds things that were concluded about one and the same head, each with an id and time. Where several say the same, or
+belong into one sentence, write that sentence. It keeps every name, number and date of those it replaces, and stands alone.
+Answer with {"merged": [{"text": the sentence, "relation": …, "tail": …, "replaces": [ids of two thoughts or more]}]}, an empty
+list when nothing should be merged.
+"""
+_LONGEST = 1000  # characters of a thought
+_SHOWN = 100  # thoughts of a bucket that a model sees at once, the newest
+_NEAR = 5  # thoughts with which a new one is compared by rule
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """What Think-in-Memory can be told. The paper's k and b were not found: the figures are ours."""
+
+    buckets: int = 16  # b, an even number
+    seed: int = 0  # of the directions that make the buckets
+    recalled: int = 5  # thoughts of the query's bucket that a model sees while it thinks
+    probes: int = 1  # buckets that a cue always looks into, the nearest first; 1 is the paper's
+    fill: bool = True  # whether it goes on to the next buckets as long as fewer are found than were asked for
+    tidy_every: int = 4  # thoughts that come into a bucket before it is tidied; 1 is after every exchange
+
+    def __post_init__(self) -> None:
+        if self.buckets < 2 or self.buckets % 2:
+            raise ParameterError(f"buckets={self.buckets}: F(x) needs an even number of them, 2 or more.")
+        if self.recalled < 0 or self.probes < 1 or self.tidy_every < 1:
+            raise ParameterError(
+                f"recalled={self.recalled}, probes={self.probes}, tidy_every={self.tidy_every}: "
+                "give 0 or more, 1 or more, 1 or more."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtAnswer:
+    """One thought, as a model gives it."""
+
+    text: str = ""
+    head: str = ""
+    relation: str = ""
+    tail: str = ""
+    turns: list[int] = field(default_factory=list)
+    recalled: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkAnswer:
+    """What a model answers to THINK."""
+
+    thoughts: list[ThoughtAnswer] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAnswer:
+    """What a model answers to FORGET."""
+
+    remove: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedAnswer:
+    """One sentence in the place of several, as a model gives it."""
+
+    text: str = ""
+    relation: str = ""
+    tail: str = ""
+    replaces: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeAnswer:
+    """What a model answers to MERGE."""
+
+    merged: list[MergedAnswer] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """A conclusion, before it is a record."""
+
+    text: str
+    head: str
+    relation: str
+    tail: str
+    sources: tuple[str, ...]
+    path: str = "offline"
+
+
+class ThinkInMemory(MemorySystem):
+    """A hash table of thoughts."""
+
+    card = Card(
+        id=ID,
+        title="Think-in-Memory",
+        year=2023,
+        family="conversation",
+        summary="Exchanges are thought through once; the conclusions lie in hash buckets and are merged and forgotten there.",
+        source="Think-in-Memory: Recalling and Post-thinking Enable LLMs with Long-Term Memory, arXiv 2311.08719",
+        needs=("embedder", "llm"),
+        makes=(KIND,),
+        cost="one call for each exchange; for a bucket into which four thoughts came, one to forget and one for each head with "
+        "several thoughts to merge; none in a recall",
+        flow="E[exchange] --> B1[bucket of the query]\nB1 --> P[post-think]\nP --> T[thoughts: head, relation, tail]\n"
+        "T --> F[bucket of each thought]\nF --> G[forget inside the bucket]\nG --> M[merge inside the bucket]\n"
+        "Q[cue] --> B2[its bucket]\nB2 --> C[cosines inside it]\nC --> H[best thoughts]",
+        departures=(
+            "The paper gives neither the number of buckets nor how often they are tidied; here there are 16, and a "
+            "bucket is tidied when four thoughts have come into it.",
+            "A cue whose bucket holds fewer thoughts than it asks for goes on to the next nearest buckets; fill=False"
+            " and probes=1 look into its own bucket alone, as the paper does, and more probes trade comparisons for "
+            "recall.",
+            "To forget, a model names what is to go instead of writing down what stays, so that a cut answer loses "
+            "nothing.",
+            "A merged thought stays in the bucket of those it replaces, also where its vector would fall into another"
+            " one.",
+            "What was forgotten or merged is retired, so that a recall as of an earlier time still finds it.",
+            "Without a model thoughts are the facts that were stated, with the speech itself where nothing is; a "
+            "newer one that contradicts or updates an older one of its head and bucket retires it, and one that says "
+            "the same or more is merged.",
+            "An exchange that waits for its answer is recalled as it was said; `consolidate` thinks about it for the "
+            "time being, and does so again when the answer is there. As of an earlier time it is always shown as it "
+            "was said.",
+        ),
+    )
+    params_type = Params
+
+    def __init__(self, params: Params | None = None) -> None:
+        self.params: Params = params or Params()
+
+    def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
+        draft = view.draft()
+        _drop_provisional(draft)
+        closed, _ = exchanges(heard(view.since(draft.state.get("done", 0))))
+        if closed:
+            table = self._table(draft, view)
+            for unit, vector in zip(closed, view.embed([_query_of(unit) for unit in closed]), strict=True):
+                _insert(draft, table, self._think(unit, vector, table, view), unit, view)
+                self._tidy(draft, table, unit[-1], view)
+            draft.state["done"] = closed[-1][-1].seq
+        return draft.changes()
+
+    def consolidate(self, view: View) -> Changes:
+        draft = view.draft()
+        _drop_provisional(draft)
+        _, tail = exchanges(heard(view.since(draft.state.get("done", 0))))
+        if tail:
+            table = self._table(draft, view)
+            vector = view.embed([_query_of(tail)])[0]
+            made = _insert(draft, table, self._think(tail, vector, table, view), tail, view, is_provisional=True)
+            draft.state["provisional"] = {"ids": [one.id for one in made], "seq": tail[-1].seq}
+        return draft.changes()
+
+    def _table(self, draft: Draft, view: View) -> _Table:
+        return _Table(draft, hash_of(view.made.dim, self.params.buckets, self.params.seed))
+
+    def _think(self, unit: Sequence[Episode], vector: NDArray[np.float32], table: _Table, view: View) -> list[Thought]:
+        """What follows from an exchange, in the light of the thoughts in the bucket of its query."""
+        earlier = table.nearest(vector, self.params.recalled)
+        prompt = Prompt(THINK, {"exchange": turns(unit), "thoughts": numbered(earlier)})
+        answer = view.ask("think", prompt, ThinkAnswer)
+        if answer is None:
+            return thoughts_in(unit)
+        return [thought for given in answer.thoughts if (thought := _checked(given, unit, earlier)) is not None]
+
+    def _tidy(self, draft: Draft, table: _Table, at: Episode, view: View) -> None:
+        """Forget and merge in the buckets into which enough has come."""
+        fresh: dict[str, list[str]] = draft.state.setdefault("fresh", {})
+        for name in sorted((name for name, ids in fresh.items() if len(ids) >= self.params.tidy_every), key=int):
+            new, bucket = fresh.pop(name), int(name)
+            members = table.members(bucket)[-_SHOWN:]
+            if len(members) < 2:
+                continue
+            answer = view.ask("forget", Prompt(FORGET, {"thoughts": numbered(members)}), ForgetAnswer)
+            if answer is None:
+                _tidy_by_rule(draft, table, bucket, new, at)
+                continue
+            gone = _named(answer.remove, members)
+            for one in gone:
+                table.retire(one, at)
+            groups = _of_one_head([one for one in members if one not in gone], new)
+            prompts = [Prompt(MERGE, {"thoughts": numbered(group)}) for group in groups]
+            for group, merged in zip(groups, view.ask.many("merge", prompts, MergeAnswer), strict=True):
+                for given in merged.merged if merged is not None else []:
+                    _merge_as_told(table, given, group, at)
+
+    def recall(self, cue: Cue, view: View) -> list[Hit]:
+        made, vector = view.made, view.query_vector(cue)
+        if vector is None:
+            words = made.words(terms(cue.text), kinds=(KIND,), as_of=cue.as_of)
+            found = [(made.records[id], score) for id, score in words.items()]
+        else:
+            found = self._in_buckets(vector, cue, view)
+        found = [one for one in found if cue.as_of is None or not one[0].data.get("provisional")]
+        ranked = sorted(found, key=lambda one: (-one[1], one[0].id))
+        signal = "words" if vector is None else "meaning"
+        hits = view.record_hits(
+            [(as_known(record, cue.as_of), score) for record, score in ranked],
+            cue,
+            lambda record, score: (Reason(signal, score, 1.0, f"bucket {record.data['bucket']}"),),
+        )
+        hits += view.tail_hits(cue, after=_closed_up_to(cue, view))
+        return sorted(hits, key=lambda hit: (-hit.score, hit.id))[: cue.limit]
+
+    def _in_buckets(self, vector: NDArray[np.float32], cue: Cue, view: View) -> list[tuple[Record, float]]:
+        """The thoughts of the cue's nearest buckets that may be seen, with their cosines."""
+        hash = hash_of(view.made.dim, self.params.buckets, self.params.seed)
+        found: list[tuple[Record, float]] = []
+        for at, bucket in enumerate(hash.probes(vector, hash.buckets)):
+            if at >= self.params.probes and (len(found) >= cue.limit or not self.params.fill):
+                break
+            records = in_bucket(view.made, bucket, cue.as_of)
+            seen = [one for one, is_seen in zip(records, view.sees(records, cue), strict=True) if is_seen]
+            found += compared(seen, vector, view.made)
+        return found
+
+
+# -- the table ------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16)
+def hash_of(dim: int, buckets: int, seed: int) -> CrossPolytope:
+    """The hash for vectors of that size."""
+    return CrossPolytope(dim, buckets, seed)
+
+
+def in_bucket(made: Made, bucket: int, as_of: datetime | None = None) -> list[Record]:
+    """The thoughts in a bucket as they stand, or stood at a time: all that a recall compares with its cue."""
+    ids = _by_bucket(made).get(bucket, ())
+    return [record for id in ids if holds(record := made.records[id], as_of)]
+
+
+def compared(records: Sequence[Record], vector: NDArray[np.float32], made: Made) -> list[tuple[Record, float]]:
+    """Each thought with its cosine: one comparison each."""
+    known = [(one, found) for one in records if (found := made.vector(one.id)) is not None]
+    if not known:
+        return []
+    cosines = products(np.stack([found for _, found in known]), vector).tolist()
+    return [(one, cosine) for (one, _), cosine in zip(known, cosines, strict=True)]
+
+
+def recall_loss(
+    vectors: NDArray[np.float32], queries: NDArray[np.float32], k: int, params: Params | None = None
+) -> float:
+    """The share of each query's k exactly nearest vectors that its buckets do not hold, on average; in [0, 1].
+
+    vectors: [n, dim] and queries: [m, dim], of unit length. Of the parameters, buckets, seed and probes count.
+    """
+    told = params or Params()
+    table = Buckets(hash_of(vectors.shape[1], told.buckets, told.seed))
+    for at, vector in enumerate(vectors):
+        table.add(str(at), vector)
+    lost = 0
+    for query in queries:
+        exact = np.argsort(-products(vectors, query), kind="stable")[:k].tolist()
+        near = {id for id, _ in table.nearest(query, k, told.probes)}
+        lost += len({str(at) for at in exact} - near)
+    return lost / max(1, min(k, len(vectors)) * len(queries))
+
+
+def as_known(record: Record, as_of: datetime | None) -> Record:
+    """The record as it read at a time before it was superseded."""
+    if as_of is None or record.retired_at is None or record.retired_at <= as_of:
+        return record
+    return replace(record, retired_at=None, valid_to=None)
+
+
+_tables: WeakKeyDictionary[Made, Mapping[int, Sequence[str]]] = WeakKeyDictionary()
+
+
+def _by_bucket(made: Made) -> Mapping[int, Sequence[str]]:
+    """The ids of all thoughts by bucket, oldest first; worked out once for each state of things."""
+    if made not in _tables:
+        found: dict[int, list[str]] = {}
+        for one in sorted(made.records.values(), key=_order):
+            found.setdefault(one.data["bucket"], []).append(one.id)
+        _tables[made] = found
+    return _tables[made]
+
+
+class _Table:
+    """The thoughts by bucket while they are being changed."""
+
+    def __init__(self, draft: Draft, hash: CrossPolytope) -> None:
+        self._draft = draft
+        self._hash = hash
+        self._members: dict[int, dict[str, None]] = {}
+        for one in draft.records((KIND,)):
+            self._members.setdefault(one.data["bucket"], {})[one.id] = None
+
+    def bucket(self, vector: NDArray[np.float32]) -> int:
+        """Where a vector falls."""
+        return self._hash.bucket(vector)
+
+    def members(self, bucket: int) -> list[Record]:
+        """What lies in a bucket, oldest first."""
+        found = [record for id in self._members.get(bucket, ()) if (record := self._draft.get(id)) is not None]
+        return sorted(found, key=_order)
+
+    def nearest(
+        self, vector: NDArray[np.float32], k: int, bucket: int | None = None, head: str | None = None
+    ) -> list[Record]:
+        """The k most like a vector in its bucket, or in the one given; with `head`, of those with that head."""
+        records = self.members(self.bucket(vector) if bucket is None else bucket)
+        records = [one for one in records if head is None or _head(one) == head]
+        vectors = [self._draft.vector(one.id) for one in records]
+        known = [(one, found) for one, found in zip(records, vectors, strict=True) if found is not None]
+        if not known or k < 1:
+            return []
+        cosines = products(np.stack([found for _, found in known]), vector)
+        return [known[at][0] for at in np.argsort(-cosines, kind="stable")[:k].tolist()]
+
+    def put(self, record: Record, vector: NDArray[np.float32] | None = None) -> Record:
+        """Add a record to its bucket; without a vector it is embedded."""
+        self._draft.put(record, vector=vector)
+        self._members.setdefault(record.data["bucket"], {})[record.id] = None
+        return record
+
+    def retire(self, record: Record, at: Episode, valid_to: datetime | None = None) -> None:
+        """Take a record out of its bucket."""
+        self._draft.retire(record.id, at.recorded_at, valid_to)
+        self._members.get(record.data["bucket"], {}).pop(record.id, None)
+
+
+def _order(record: Record) -> tuple[datetime, datetime, str]:
+    return record.recorded_at, record.valid_from or record.recorded_at, record.id
+
+
+def _head(record: Record) -> str:
+    return " ".join(str(record.data["head"]).casefold().split())
+
+
+# -- thinking -------------------------------------------------------------------------------------------------
+
+
+def thoughts_in(unit: Sequence[Episode]) -> list[Thought]:
+    """Without a model: the facts that an exchange states, with the relation in each; a turn without any, as it was said."""
+    facts = extract_facts(unit, NoModel())
+    stated = {id for fact in facts for id in fact.episode_ids}
+    found = []
+    for episode in unit:
+        own = [fact for fact in facts if fact.episode_ids[0] == episode.id]
+        for fact in own:
+            triple = next(iter(triples_in(fact.text)), None)
+            parts = (triple.subject, triple.relation, triple.object) if triple else (fact.speaker, "says", fact.text)
+            found.append(Thought(fact.text, *parts, fact.episode_ids))
+        if episode.id not in stated:
+            text = episode.text[:_LONGEST]
+            found.append(Thought(text, episode.speaker, "says", text, (episode.id,)))
+    return found
+
+
+def _checked(given: ThoughtAnswer, unit: Sequence[Episode], earlier: Sequence[Record]) -> Thought | None:
+    """The thought that a model gave; None where it says nothing or names only turns that there are not."""
+    text, head, link, tail = (
+        " ".join(part.split())[:_LONGEST] for part in (given.text, given.head, given.relation, given.tail)
+    )
+    text = text or " ".join(part for part in (head, link, tail) if part)
+    numbers = sorted({number for number in given.turns if 1 <= number <= len(unit)})
+    if not any(map(str.isalnum, text)) or (given.turns and not numbers):
+        return None
+    behind = [unit[number - 1].id for number in numbers] or [one.id for one in unit]
+    behind += [source for one in _named(given.recalled, earlier) for source in one.sources]
+    return Thought(text, head or unit[0].speaker, link, tail, tuple(dict.fromkeys(behind)), "llm")
+
+
+def _insert(
+    draft: Draft,
+    table: _Table,
+    thoughts: Sequence[Thought],
+    unit: Sequence[Episode],
+    view: View,
+    *,
+    is_provisional: bool = False,
+) -> list[Record]:
+    """Put the thoughts about an exchange into the buckets of their vectors."""
+    when = {one.id: one.occurred_at for one in unit}
+    made = []
+    for thought, vector in zip(thoughts, view.embed([one.text for one in thoughts]), strict=True):
+        bucket = table.bucket(vector)
+        data = {"head": thought.head, "relation": thought.relation, "tail": thought.tail, "bucket": bucket}
+        record = Record(
+            id=record_id(ID, KIND, *when, thought.text),
+            system=ID,
+            scope=view.scope,
+            kind=KIND,
+            text=thought.text,
+            sources=thought.sources,
+            recorded_at=unit[-1].recorded_at,
+            valid_from=max(when[source] for source in thought.sources if source in when),
+            data={**data, BY: thought.path, **({"provisional": True} if is_provisional else {})},
+        )
+        made.append(table.put(record, vector))
+        if not is_provisional:
+            waiting = draft.state.setdefault("fresh", {}).setdefault(str(bucket), [])
+            waiting += [record.id] if record.id not in waiting else []
+    return made
+
+
+def _drop_provisional(draft: Draft) -> None:
+    for id in draft.state.pop("provisional", {"ids": []})["ids"]:
+        draft.drop(id)
+
+
+def _query_of(unit: Sequence[Episode]) -> str:
+    """What the exchange began with: the turns of the one who spoke first."""
+    return "\n".join(one.text for one in unit if one.speaker == unit[0].speaker)
+
+
+# -- tidying --------------------------------------------------------------------------------------------------
+
+
+def _named(ids: Sequence[str], shown: Sequence[Record]) -> list[Record]:
+    """The records that a model named, each once; numbers that it invents are skipped."""
+    by_number = {str(at): one for at, one in enumerate(shown)}
+    return [by_number[id] for id in dict.fromkeys(id.strip() for id in ids) if id in by_number]
+
+
+def _of_one_head(members: Sequence[Record], new: Sequence[str]) -> list[list[Record]]:
+    """Two or more thoughts with the same head, one of them new; by head, in the order of the oldest."""
+    groups: dict[str, list[Record]] = {}
+    for one in members:
+        groups.setdefault(_head(one), []).append(one)
+    return [group for group in groups.values() if len(group) > 1 and any(one.id in new for one in group)]
+
+
+def _merge_as_told(table: _Table, given: MergedAnswer, group: list[Record], at: Episode) -> None:
+    """Put the sentence that a model wrote in the place of those that it names, of which none was replaced before."""
+    text = " ".join(given.text.split())[:_LONGEST]
+    old = _named(given.replaces, group)
+    members = {one.id for one in table.members(group[0].data["bucket"])}
+    if len(old) < 2 or not any(map(str.isalnum, text)) or not all(one.id in members for one in old):
+        return
+    parts = {"relation": " ".join(given.relation.split()), "tail": " ".join(given.tail.split())}
+    _merge(table, old, text, {**old[-1].data, **{name: part for name, part in parts.items() if part}, BY: "llm"}, at)
+
+
+def _merge(
+    table: _Table,
+    old: Sequence[Record],
+    text: str,
+    data: Mapping[str, Any],
+    at: Episode,
+    vector: NDArray[np.float32] | None = None,
+) -> Record:
+    """One thought in the place of several, in their bucket."""
+    for one in old:
+        table.retire(one, at)
+    ids = [one.id for one in old]
+    return table.put(
+        replace(
+            old[-1],
+            id=record_id(ID, "merged", *ids, at.id),
+            text=text,
+            sources=tuple(dict.fromkeys(source for one in old for source in one.sources)),
+            recorded_at=at.recorded_at,
+            valid_from=max(one.valid_from or one.recorded_at for one in old),
+            data={**data, "previous": ids},
+            retired_at=None,
+            valid_to=None,
+        ),
+        vector,
+    )
+
+
+def _tidy_by_rule(draft: Draft, table: _Table, bucket: int, new: Sequence[str], at: Episode) -> None:
+    """Compare what came into a bucket with what is nearest to it there and has the same head."""
+    for id in new:
+        one, vector = draft.get(id), draft.vector(id)
+        if one is None or vector is None or not holds(one):
+            continue
+        for other in table.nearest(vector, _NEAR + 1, bucket, _head(one)):
+            if other.id == one.id or _order(other) > _order(one):
+                continue
+            cosine = float(products(np.stack([_known(draft, other.id)]), vector)[0])
+            kind = relation(other.text, one.text, similarity=cosine)
+            is_newer = (one.valid_from or one.recorded_at) >= (other.valid_from or other.recorded_at)
+            if kind in ("contradicts", "updates", "resolved") and is_newer:
+                table.retire(other, at, one.valid_from)
+            elif kind in ("same", "refines"):
+                kept = one if kind == "refines" else other
+                one = _merge(table, [other, one], kept.text, kept.data, at, _known(draft, kept.id))
+
+
+def _known(draft: Draft, id: str) -> NDArray[np.float32]:
+    vector = draft.vector(id)
+    assert vector is not None, "every thought has a vector"
+    return vector
+
+
+# -- recall ---------------------------------------------------------------------------------------------------
+
+
+def _closed_up_to(cue: Cue, view: View) -> int:
+    """The position of the log up to which exchanges were thought through, as far as was known at the cue's time."""
+    if cue.as_of is None:
+        state = view.made.state
+        return int(state["provisional"]["seq"] if "provisional" in state else state.get("done", 0))
+    known = [one for one in heard(view.log()) if one.recorded_at <= cue.as_of]
+    _, tail = exchanges(known)
+    return tail[0].seq - 1 if tail else known[-1].seq if known else 0
