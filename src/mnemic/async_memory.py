@@ -67,6 +67,7 @@ class AsyncMemory:
         clock: Clock | None = None,
         llm: str | LLM | None = None,
         budget: Budget | None = None,
+        background: bool = True,
     ) -> AsyncMemory:
         """Open a memory kept in the file `path`, made if it is not there; None, or ":memory:", keeps it in this process alone.
 
@@ -78,6 +79,7 @@ class AsyncMemory:
         llm: the model that attached systems ask unless they are given another, such as "openai:gpt-4o-mini" or an object with
         id and complete; without it $MNEMIC_LLM, and where that is not set none. "none" for none. The default system asks none.
         budget: what may be spent on models; see `mnemic.models.budget`.
+        background: whether systems that ask a model observe in a thread of this process; else they do in `consolidate` alone.
 
         Raises StoreReadOnly, NotAStore, StoreTooNew, StoreCorrupt, EmbedderMismatch, WeightsMissing; each says what to do.
         """
@@ -93,6 +95,7 @@ class AsyncMemory:
             clock=clock,
             llm=llm,
             budget=budget,
+            background=background,
         )
         try:
             return cls(await asyncio.get_running_loop().run_in_executor(pool, call), pool)
@@ -530,10 +533,10 @@ class AsyncMemory:
         """Let a system observe this store's log from its beginning, and go on; a handle whose searches it answers.
 
         llm: the model that it asks, as in `open`; the memory's own where it has one; "none" for its offline path. Its id is
-        kept: where the store is opened without that model, the system waits with what it would have observed. A system without a model makes its records when it is
-        first asked, or when `consolidate` is called; one with a model in the background, or in `consolidate`, which waits.
-        Attaching it again with other parameters or another model starts its records anew. Raises SystemNotFound and
-        ParameterError.
+        kept: where the store is opened without that model, the system waits with what it would have observed. A system
+        without a model makes its records when it is first asked, or when `consolidate` is called; one with a model in the
+        background, or in `consolidate`, which waits. Attaching it again with other parameters or another model starts its
+        records anew. Raises SystemNotFound and ParameterError.
         """
         return AsyncMemory(await self._run(self._memory.attach, system, llm=llm, **parameters), self._pool)
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mnemic.cli import ask, backup, bench, compare, demo, keys, mcp, move, proxy, serve, upkeep, write
+from mnemic.cli import ask, backup, bench, compare, demo, keys, mcp, move, proxy, serve, systems, upkeep, write
 from mnemic.errors import (
     Conflict,
     FormatError,
@@ -96,7 +96,7 @@ def mnemic(
     """What all commands have in common."""
 
 
-for part in (demo, write, ask, move, upkeep, backup, serve, mcp, proxy, compare):
+for part in (demo, write, ask, move, systems, upkeep, backup, serve, mcp, proxy, compare):
     for command in part.COMMANDS:
         name = command.__name__.rstrip("_")
         app.command(name)(command)

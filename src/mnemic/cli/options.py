@@ -42,6 +42,16 @@ Embedder = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
+Llm = Annotated[
+    str | None,
+    typer.Option(
+        "--llm",
+        envvar="MNEMIC_LLM",
+        metavar="MODEL",
+        help="openai:MODEL, anthropic:MODEL, with settings as in docs/llm.md; none.",
+        show_default="none",
+    ),
+]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="NAME", help="Only this session.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="What happened from then on: 2024-05-01.")]
@@ -70,7 +80,7 @@ class NoEmbedder:
 
 def open_to_add(db: Path, scope: str, embedder: str | None) -> Memory:
     """The memory, made if it is not there."""
-    return _opened(db, scope, embedder)
+    return _opened(db, scope, embedder, llm="none")
 
 
 def open_to_ask(db: Path, scope: str, embedder: str | None) -> Memory:
@@ -81,12 +91,18 @@ def open_to_ask(db: Path, scope: str, embedder: str | None) -> Memory:
 
 def open_to_read(db: Path, scope: str) -> Memory:
     """The memory, which must be there, read-only and without its embedder."""
-    return _opened(db, scope, _stand_in(db), read_only=True)
+    return _opened(db, scope, _stand_in(db), read_only=True, llm="none")
 
 
 def open_to_forget(db: Path, scope: str) -> Memory:
     """The memory, which must be there, for changes that need no embedder."""
-    return _opened(db, scope, _stand_in(db))
+    return _opened(db, scope, _stand_in(db), llm="none")
+
+
+def open_to_work(db: Path, scope: str, embedder: str | None, llm: str | None) -> Memory:
+    """The memory, which must be there, for what systems do with it. llm: None for $MNEMIC_LLM."""
+    must_exist(db)
+    return _opened(db, scope, embedder, llm=llm)
 
 
 def must_exist(db: Path) -> None:
@@ -127,12 +143,13 @@ def json_object(text: str | None, option: str) -> dict[str, Any] | None:
     return value
 
 
-def _opened(db: Path, scope: str, embedder: Any, *, read_only: bool = False) -> Memory:
+def _opened(db: Path, scope: str, embedder: Any, *, read_only: bool = False, llm: str | None = None) -> Memory:
     from mnemic.memory import Memory
     from mnemic.model import check_scope
 
     check_scope(scope)
-    return Memory.open(db, embedder=embedder, read_only=read_only).scope(scope)
+    # a command ends before a model has answered: what systems ask one is done by `mnemic consolidate`
+    return Memory.open(db, embedder=embedder, read_only=read_only, llm=llm, background=False).scope(scope)
 
 
 def _stand_in(db: Path) -> NoEmbedder:

@@ -1,9 +1,9 @@
-"""Commands that look after a memory: stats, systems, reindex, doctor, audit."""
+"""Commands that look after a memory: stats, reindex, doctor, audit."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,8 @@ from mnemic.cli.backup import Db as OneDb
 from mnemic.cli.options import DEFAULT_DB, AsJson, Db, Embedder, Scope, open_to_read, stored_embedder
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from mnemic.audit import Audit
 
 _SCOPES_SHOWN = 10
@@ -51,6 +53,8 @@ def stats(db: Db = DEFAULT_DB, scope: Scope = "", as_json: AsJson = False) -> No
     for name, value in rows.items():
         grid.add_row(Text(name, "dim"), Text(value))
     render.show(grid)
+    if numbers["llm"]:
+        render.show("", _spent(numbers["llm"]))
     if len(scopes) > 1 or scope:
         made = render.table("episodes", "scope", right=("episodes",))
         largest = sorted(scopes.items(), key=lambda item: -item[1])
@@ -61,28 +65,21 @@ def stats(db: Db = DEFAULT_DB, scope: Scope = "", as_json: AsJson = False) -> No
             render.note(f"{len(largest) - _SCOPES_SHOWN:,} more scopes; --json lists all.")
 
 
-def systems(as_json: AsJson = False) -> None:
-    """List the memory systems that can answer a search, from their cards.
-
-    \b
-    Example: mnemic systems
-             mnemic search "her job" --system bm25
-    """
-    from dataclasses import asdict
-
+def _spent(rows: list[dict[str, Any]]) -> Table:
+    """What systems asked their models, and what it cost."""
     from mnemic.cli import render
-    from mnemic.systems.registry import DEFAULT, cards
 
-    if as_json:
-        render.as_json([{**asdict(card), "is_default": card.id == DEFAULT} for card in cards()])
-        return
-    made = render.table("name", "system", "family", "needs", "what it does")
-    for card in cards():
-        title = f"{card.title}, {card.year}"
+    numbers = ("calls", "failed", "tokens in", "tokens out", "US$")
+    made = render.table("system", "step", "model", *numbers, right=numbers)
+    for one in rows:
         made.add_row(
-            card.id + ("*" if card.id == DEFAULT else ""), title, card.family, ", ".join(card.needs), card.summary
+            one["system"],
+            one["step"],
+            one["model"],
+            *(f"{one[name]:,}" for name in ("calls", "failed", "tokens_in", "tokens_out")),
+            f"{one['usd']:.4f}" if one["usd"] else "",
         )
-    render.show(made, "", "* answers when --system is not given")
+    return made
 
 
 def reindex(
@@ -244,4 +241,4 @@ def _show_audit(found: Audit) -> None:
         render.show(Text(render.clean(f"Largest scopes: {largest}")))
 
 
-COMMANDS = (stats, systems, reindex, doctor, audit)
+COMMANDS = (stats, reindex, doctor, audit)

@@ -23,7 +23,8 @@ Work = tuple[str, str]  # (system, scope)
 class Background:
     """Does work in a thread of its own; `do` says whether it was done."""
 
-    def __init__(self, do: Callable[[str, str], bool]) -> None:
+    def __init__(self, do: Callable[[str, str], bool], *, is_on: bool = True) -> None:
+        self._is_on = is_on
         self.cancelled = threading.Event()  # who works looks at it between two steps
         self._do = do
         self._changed = threading.Condition()
@@ -35,7 +36,7 @@ class Background:
     def wake(self, system: str, scope: str) -> None:
         """There is something to observe."""
         with self._changed:
-            if self.cancelled.is_set():
+            if self.cancelled.is_set() or not self._is_on:
                 return
             work = (system, scope)
             if work not in self._waiting:  # after a failure it waits for its pause to end

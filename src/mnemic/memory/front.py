@@ -95,6 +95,7 @@ class Memory:
         clock: Clock | None = None,
         llm: str | LLM | None = None,
         budget: Budget | None = None,
+        background: bool = True,
     ) -> Memory:
         """Open a memory kept in the file `path`, made if it is not there; None, or ":memory:", keeps it in this process alone.
 
@@ -106,6 +107,7 @@ class Memory:
         llm: the model that attached systems ask unless they are given another, such as "openai:gpt-4o-mini" or an object with
         id and complete; without it $MNEMIC_LLM, and where that is not set none. "none" for none. The default system asks none.
         budget: what may be spent on models; see `mnemic.models.budget`.
+        background: whether systems that ask a model observe in a thread of this process; else they do in `consolidate` alone.
 
         Raises StoreReadOnly, NotAStore, StoreTooNew, StoreCorrupt, EmbedderMismatch, WeightsMissing; each says what to do.
         """
@@ -115,7 +117,7 @@ class Memory:
             embedder = open_embedder(embedder)  # before a file is made: what cannot be opened leaves nothing behind
         store = SqliteStore(where, clock=clock, read_only=read_only, durability=durability, timeout_s=busy_timeout_s)
         try:
-            shared = Shared(store, embedder, clock, index_memory_mb, budget)
+            shared = Shared(store, embedder, clock, index_memory_mb, budget, background=background)
             shared.models.default = shared.models.choose(llm if llm is not None else default_llm())
             return cls(shared)
         except BaseException:
@@ -648,10 +650,10 @@ class Memory:
         """Let a system observe this store's log from its beginning, and go on; a handle whose searches it answers.
 
         llm: the model that it asks, as in `open`; the memory's own where it has one; "none" for its offline path. Its id is
-        kept: where the store is opened without that model, the system waits with what it would have observed. A system without a model makes its records when it is
-        first asked, or when `consolidate` is called; one with a model in the background, or in `consolidate`, which waits.
-        Attaching it again with other parameters or another model starts its records anew. Raises SystemNotFound and
-        ParameterError.
+        kept: where the store is opened without that model, the system waits with what it would have observed. A system
+        without a model makes its records when it is first asked, or when `consolidate` is called; one with a model in the
+        background, or in `consolidate`, which waits. Attaching it again with other parameters or another model starts its
+        records anew. Raises SystemNotFound and ParameterError.
         """
         create(system, parameters)
         self._shared.must_write()

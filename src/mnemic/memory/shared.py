@@ -51,6 +51,8 @@ class Shared:
         clock: Clock,
         index_memory_mb: int,
         budget: Budget | None = None,
+        *,
+        background: bool = True,
     ) -> None:
         if index_memory_mb < 1:
             raise ParameterError(f"index_memory_mb={index_memory_mb}: give at least 1.")
@@ -79,7 +81,7 @@ class Shared:
         self.made = MadeLibrary(store)
         self.models = Models(store, None)
         self.budget = budget
-        self.background = Background(self._observe_behind)
+        self.background = Background(self._observe_behind, is_on=background)
         self._observing: dict[tuple[str, str], threading.RLock] = {}
 
     # -- indexes and vectors ------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from mnemic.model import Record
 from mnemic.models.prompt import Asks, Prompt, Shown, numbered
 from mnemic.ops.claims import Claim, claims_in, content, verdict
 from mnemic.ops.extract import Fact
-from mnemic.ops.repeats import content_hash, has_number
+from mnemic.ops.repeats import content_hash
 from mnemic.text.terms import normalised
 
 Event = Literal["add", "update", "delete", "none"]
@@ -157,23 +157,16 @@ def _is_said(new: Claim, old: Sequence[Claim]) -> bool:
 
 
 def _by_content(old: str, new: str, old_claims: Sequence[Claim], new_claims: Sequence[Claim]) -> Relation:
-    """Whether one text's words hold all of the other's, where numbers and negations agree."""
+    """Whether one text's words hold all of the other's, where both deny or neither does."""
     before, after = content(old), content(new)
-    if (
-        not before
-        or not after
-        or any(one.is_negative for one in old_claims) != any(one.is_negative for one in new_claims)
-    ):
+    if any(one.is_negative for one in old_claims) != any(one.is_negative for one in new_claims):
         return "unrelated"
     least = 1 if old_claims and new_claims else _UNDERSTOOD_BY_WORDS
     if after <= before and len(after) >= least:
         return "same"
     if before <= after and len(before) >= least:
         return "refines"
-    common = len(before & after)
-    if has_number(before ^ after) or common < 3 or common < 0.8 * len(before):
-        return "unrelated"
-    return "refines" if len(after) > len(before) and common == len(before) else "unrelated"
+    return "unrelated"
 
 
 # -- with a model -----------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from mnemic.models.prompt import Prompt, Shown
 from mnemic.ops.compress import Surprisal, compressed
 from mnemic.ops.extract import LONGEST_FACT, facts_in
 from mnemic.ops.repeats import content_hash
-from mnemic.ops.segment import exchanges, topic_cuts
+from mnemic.ops.segment import topic_cuts
 from mnemic.ops.update import relation, superseded
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
@@ -152,8 +152,8 @@ class LightMem(MemorySystem):
             "Words are weighed by their surprisal in the scope's own past (the share of earlier messages that have them), not by "
             "a language model; names, numbers and negations are always kept, so that shortening turns no statement round.",
             "A fact without a model is a statement of the whole message; the shortened text is only what a model reads.",
-            "The sleep runs when the batch after every fourth is read, as a part of observing, since records must follow from the "
-            "log alone. What is due before that is done in consolidate for now: it counts as learned right after the last "
+            "The sleep runs when the batch after every fourth is read, as a part of observing, since records must follow from "
+            "the log alone. What is due before that is done in consolidate for now: it counts as learned right after the last "
             "episode, and is taken back and decided again when more is observed. Each pair is decided once for good.",
             "One call decides on up to 20 targets instead of one, each of them on what stood when the sleep began.",
             "A delete or an update retires the old text, for recalls as of an earlier time; an update embeds the new text.",
@@ -273,16 +273,14 @@ class _Buffers:
         self._sensory.append(message)
 
     def _cut(self, closing: Episode, *, is_forced: bool) -> None:
-        """Cut the sensory buffer into topics; unless forced, the last one stays, and so does a turn without its answer."""
-        pairs, waiting = exchanges(self._sensory)
-        if waiting and (is_forced or not pairs):
-            pairs, waiting = [*pairs, waiting], []
-        texts = ["\n".join(one.text for one in pair) for pair in pairs]
-        cuts = topic_cuts(self._view.embed(texts)) if len(pairs) > 1 else []
-        ends = [*cuts, len(pairs)]
-        topics = [[one for pair in pairs[a:b] for one in pair] for a, b in zip([0, *cuts], ends, strict=True)]
-        kept = topics.pop() if cuts and not is_forced else []
-        self._sensory = [*kept, *waiting]
+        """Cut the sensory buffer into topics, between turns; the last one stays where there are several, unless forced."""
+        turns = turns_in(self._sensory)
+        cuts = (
+            topic_cuts(self._view.embed(["\n".join(one.text for one in turn) for turn in turns])) if turns[1:] else []
+        )
+        ends = [*cuts, len(turns)]
+        topics = [[one for turn in turns[a:b] for one in turn] for a, b in zip([0, *cuts], ends, strict=True)]
+        self._sensory = topics.pop() if cuts and not is_forced else []
         for topic in topics:
             if self._segments and self._size(sum(self._segments, topic)) > self._params.short_term_tokens:
                 self._flush(closing)
@@ -389,6 +387,16 @@ class _Buffers:
                 self._params.sensory_tokens,
             )
         return self._short[message.id]
+
+
+def turns_in(said: Sequence[Episode]) -> list[list[Episode]]:
+    """What was said in turns: a message with what an assistant answers to it."""
+    turns: list[list[Episode]] = []
+    for one in said:
+        if not turns or one.role != "assistant":
+            turns.append([])
+        turns[-1].append(one)
+    return turns
 
 
 # -- the sleep ------------------------------------------------------------------------------------------------

@@ -280,9 +280,7 @@ class FactStore:
     def _facts_of(self, episode: Episode, before: Sequence[Episode]) -> list[Fact]:
         if is_step(episode) or not self._params.infer:
             return [Fact(episode.text, (episode.id,), episode.speaker, episode.occurred_at)]
-        other = next((one.speaker for one in reversed(before) if one.speaker != episode.speaker), None)
-        once = {content_hash(fact.text): fact for fact in reversed(facts_in(episode, other))}
-        return list(once.values())[::-1]
+        return facts_by_rule(episode, before)
 
     def _context(self, before: Sequence[Episode]) -> dict[str, Shown]:
         summary = self._draft.get(str(self._draft.state.get("summary", "")))
@@ -368,6 +366,13 @@ class Beside:
         return replace(prompt, data={**self._more, **prompt.data})
 
 
+def facts_by_rule(episode: Episode, before: Sequence[Episode]) -> list[Fact]:
+    """The statements of one message, each once; its "you" is whoever last spoke before."""
+    other = next((one.speaker for one in reversed(before) if one.speaker != episode.speaker), None)
+    once = {content_hash(fact.text): fact for fact in reversed(facts_in(episode, other))}
+    return list(once.values())[::-1]
+
+
 def units_in(episodes: Sequence[Episode], size: int) -> tuple[list[list[Episode]], list[Episode]]:
     """(units of `size` messages, the one that is not yet full), within sessions.
 
@@ -447,7 +452,11 @@ def history_of(records: Iterable[Record], key: str | None = None) -> list[Row]:
         name, old = one.data["key"], versions.get(one.data.get("previous", ""))
         event: Literal["ADD", "UPDATE"] = "UPDATE" if old else "ADD"
         rows.append(
-            (one.recorded_at, depth[one.id], Row(name, event, old.text if old else None, one.text, one.recorded_at, one.id))
+            (
+                one.recorded_at,
+                depth[one.id],
+                Row(name, event, old.text if old else None, one.text, one.recorded_at, one.id),
+            )
         )
         if one.retired_at is not None and one.id not in followed:
             rows.append(

@@ -163,7 +163,7 @@ class MemGAS(MemorySystem):
             self._keep(unit, closer, draft, view)
             state["sessions"] = state.get("sessions", 0) + 1
             state["done"] = unit[-1].seq
-            _note_closed(state, closer.recorded_at, unit[-1].seq)
+            _note_closed(state, max(one.recorded_at for one in (*unit, closer)), unit[-1].seq)
         return draft.changes()
 
     def consolidate(self, view: View) -> Changes:

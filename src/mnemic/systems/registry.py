@@ -23,6 +23,7 @@ SYSTEMS: dict[str, str] = {
     "documents": "mnemic.systems.documents:Documents",
     "lightmem": "mnemic.systems.light_mem:LightMem",
     "mem0": "mnemic.systems.mem0:Mem0",
+    "keep-me-updated": "mnemic.systems.keep_me_updated:KeepMeUpdated",
     "a-mem": "mnemic.systems.a_mem:AMem",
     "think-in-memory": "mnemic.systems.think_in_memory:ThinkInMemory",
     "key-value-brain": "mnemic.systems.key_value_brain:KeyValueBrain",
@@ -31,6 +32,8 @@ SYSTEMS: dict[str, str] = {
     "sage": "mnemic.systems.sage:Sage",
     "h-mem": "mnemic.systems.h_mem:HMem",
     "tradinggpt": "mnemic.systems.trading_gpt:TradingGPT",
+    "theanine": "mnemic.systems.theanine:Theanine",
+    "memgas": "mnemic.systems.mem_gas:MemGAS",
 }
 DEFAULT = "hybrid"
 

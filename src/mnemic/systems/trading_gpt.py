@@ -6,7 +6,7 @@ lets it sink; and it is purged once too little recency or importance is left. Pr
 
 Source: arXiv 2309.03736; constants as in FinMem (pipiku915/FinMem-LLM-StockTrading), by the same authors. Departs: the daily step
 is a function of an event's date, of the feedback and of the cue's time, in closed form, so that nothing runs every day and
-nothing is deleted. See the card.
+nothing is deleted. See the card. `Trader` is an agent with a character that decides on recalled events and may be argued with.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from mnemic.clock import to_microseconds
 from mnemic.errors import LLMUnavailable, ParameterError
@@ -51,6 +51,15 @@ _SAYS_LONG = re.compile(r"\b(?:annual report|10-?K|yearly report)\b", re.IGNOREC
 _SAYS_MIDDLE = re.compile(
     r"\b(?:quarterly (?:report|results|earnings)|10-?Q|13-?F|Q[1-4] (?:results|earnings|report))\b", re.IGNORECASE
 )
+
+
+DECIDE = """
+You are a trader with the character that "character" tells. "question" says what is to be decided; "events" holds what your
+memory has about it, with layer and time, the most important first; "others", where it is there, holds what other traders
+decided, why and on which events, after which you may keep or revise "decision", your first one. Decide as your character would,
+on what is given alone.
+Answer with {"action": "buy", "sell" or "hold", "reason": one or two sentences, "events": [ids of the events that it rests on]}.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,7 @@ class TradingGPT(MemorySystem):
         title="TradingGPT",
         year=2023,
         family="conversation",
-        summary="Events in layers of different decay rank by meaning, recency and importance; profits lift them, staleness sinks them.",
+        summary="Events in layers of different decay, ranked by meaning, recency and importance; profit lifts them.",
         source="TradingGPT: Multi-Agent System with Layered Memory and Distinct Characters, arXiv 2309.03736",
         needs=("embedder",),
         makes=(EVENT,),
@@ -149,7 +158,7 @@ class TradingGPT(MemorySystem):
             "A layer is taken from the episode's metadata (`layer`, else `source`), else from words such as '10-K'; what says "
             "nothing of it is a daily event of the short layer. `importance` and `symbol` may be given there too.",
             "The draw of an event's importance is a hash of its id and the seed.",
-            "Bounds are tested whenever importance changes, each day and after feedback; FinMem tests them in the daily step alone.",
+            "Bounds are tested whenever importance changes, each day and after feedback; FinMem tests them in the daily step.",
             "The score is divided by three, to lie from 0 to 1; a cosine below 0 counts as 0.",
             "Access alone changes nothing: recall writes nothing, and feedback says what was profitable (`value` above 0, or "
             "helpful) and what was not (below 0, unhelpful or wrong).",
@@ -158,8 +167,10 @@ class TradingGPT(MemorySystem):
         ),
     )
     params_type = Params
-    exempt = {
-        "test_a_rare_match_is_found_among_thousands_that_a_filter_or_window_leaves_out": "a daily event of two months ago is purged"
+    exempt: ClassVar[Mapping[str, str]] = {
+        "test_a_rare_match_is_found_among_thousands_that_a_filter_or_window_leaves_out": (
+            "a daily event of two months ago is purged"
+        )
     }
 
     def __init__(self, params: Params | None = None) -> None:
@@ -188,7 +199,7 @@ class TradingGPT(MemorySystem):
             if not is_seen:
                 continue
             standing = self.standing(one, view, cue)
-            if standing.is_purged or _day(one.valid_from or one.recorded_at) > _day(cue.asked_at):
+            if standing.is_purged:
                 continue
             standings[one.id] = standing
             near = min(max(float(similarity), 0.0), 1.0)
@@ -350,3 +361,99 @@ def top_of_layer(
     weightiest = sorted(events, key=lambda pair: (-sum(signals[pair[0].id][1:]), pair[0].id))[:k]
     candidates = {pair[0].id: pair for pair in (*nearest, *weightiest)}
     return sorted(candidates.values(), key=lambda pair: (-pair[1], pair[0].id))[:k]
+
+
+# -- traders --------------------------------------------------------------------------------------------------
+
+Action = Literal["buy", "sell", "hold"]
+Character = Literal["risk seeking", "risk averse", "risk neutral"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionAnswer:
+    """What a model answers to DECIDE."""
+
+    action: Action = "hold"
+    reason: str = ""
+    events: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a trader decided, and on which events: their ids are for `memory.feedback(ids, "used", value=profit)`."""
+
+    trader: str
+    action: Action
+    reason: str
+    events: tuple[str, ...] = ()
+
+    def message(self) -> dict[str, Any]:
+        """For `Memory.add`: the decision as a reflection."""
+        text = f"{self.trader} decided to {self.action}: {self.reason}"
+        return {"role": "assistant", "content": text, "name": self.trader, "metadata": {"layer": REFLECTION}}
+
+
+@dataclass(frozen=True, slots=True)
+class Trader:
+    """An agent with a character and a way to a model."""
+
+    name: str
+    ask: Asks
+    character: Character = "risk neutral"
+
+    def __post_init__(self) -> None:
+        if self.character not in get_args(Character):
+            raise ParameterError(f"character={self.character!r}: give one of {', '.join(get_args(Character))}.")
+
+    def decide(
+        self,
+        question: str,
+        events: Iterable[Hit],
+        *,
+        first: Decision | None = None,
+        others: Iterable[tuple[Decision, Sequence[Hit]]] = (),
+    ) -> Decision:
+        """What it decides on recalled events; `first` and `others` in a debate. Raises LLMUnavailable without a model."""
+        own = list(events)
+        data = {"question": Shown(question), "character": Shown(self.character), "events": _shown(own)}
+        heard_of = list(others)
+        if first is not None:
+            data["decision"] = Shown({"action": first.action, "reason": first.reason}, _sources(own))
+        if heard_of:
+            said = [
+                {"trader": one.trader, "action": one.action, "reason": one.reason, "events": [hit.text for hit in top]}
+                for one, top in heard_of
+            ]
+            data["others"] = Shown(said, tuple(id for _, top in heard_of for id in _sources(top)))
+        answer = self.ask("decide", Prompt(DECIDE, data), DecisionAnswer)
+        if answer is None:
+            raise LLMUnavailable(f"{self.name} was to decide and has no model. Give the trader one that answers.")
+        places = [int(one) for one in answer.events if one.isdecimal() and int(one) < len(own)]
+        ids = tuple(dict.fromkeys(own[place].id for place in places))
+        return Decision(self.name, answer.action, " ".join(answer.reason.split()), ids)
+
+
+def debate(question: str, sides: Sequence[tuple[Trader, Sequence[Hit]]], *, top: int = 3) -> list[Decision]:
+    """What traders decide after each has seen the others' first decisions and their `top` foremost events."""
+    firsts = [trader.decide(question, events) for trader, events in sides]
+    return [
+        trader.decide(
+            question,
+            events,
+            first=firsts[at],
+            others=[(firsts[other], sides[other][1][:top]) for other in range(len(sides)) if other != at],
+        )
+        for at, (trader, events) in enumerate(sides)
+    ]
+
+
+def _shown(events: Sequence[Hit]) -> Shown:
+    listed = [
+        {"id": str(at), "time": hit.occurred_at.isoformat(), "text": hit.text, "why": hit.explain()}
+        for at, hit in enumerate(events)
+    ]
+    return Shown(listed, _sources(events))
+
+
+def _sources(events: Sequence[Hit]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(id for hit in events for id in hit.sources))
