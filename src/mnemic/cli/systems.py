@@ -40,6 +40,8 @@ def systems(
              mnemic systems mem0
              mnemic search "her job" --system bm25
     """
+    from rich.text import Text
+
     from mnemic.cli import render
     from mnemic.systems.registry import DEFAULT, cards, system_class
 
@@ -59,9 +61,11 @@ def systems(
         return
     made = render.table("name", "family", "year", "needs", "what it does, and what it asks a model", right=("year",))
     for card in found:
-        what = card.summary + (f" [{card.cost}]" if card.cost else "")
+        what = Text(render.clean(card.summary))
+        if card.cost:
+            what.append(f" {render.clean(card.cost)}", "dim")
         name = card.id + ("*" if card.id == DEFAULT else "")
-        made.add_row(name, card.family, str(card.year), ", ".join(card.needs), render.clean(what))
+        made.add_row(name, card.family, str(card.year), ", ".join(card.needs), what)
     render.show(
         made, "", "* answers when --system is not given. A system that needs an llm has a path without one, too."
     )

@@ -24,10 +24,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mnemic.clock import EPOCH, to_microseconds
+from mnemic.clock import EPOCH
 from mnemic.errors import ParameterError
 from mnemic.ops.when import When
-from mnemic.text.times import BEGINNING, END_OF_TIME, TimeSpan
+from mnemic.text.times import BEGINNING, END_OF_TIME
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -91,13 +91,12 @@ class Table:
         rows: Rows,
         occurred_at: Rows,
         session_keys: Rows,
-        speakers: Sequence[str],
+        speakers: NDArray[np.object_],
         zone: tzinfo | None = UTC,
     ) -> Table:
-        """From rows in log order: times in microseconds since 1970, session keys (-1 for none), names."""
+        """From rows in log order: times in microseconds since 1970, session keys (-1 for none), names in small letters."""
         numbers = session_numbers(session_keys, occurred_at)
-        named = np.array([name.casefold() for name in speakers], np.object_)
-        return cls(rows, local_times(occurred_at, zone), numbers, named)
+        return cls(rows, local_times(occurred_at, zone), numbers, speakers)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -306,52 +305,47 @@ def _whole(value: Value) -> int:
 # -- by rule --------------------------------------------------------------------------------------------------
 
 
-def chains(when: When, sessions_of: dict[int, int], zone: tzinfo | None) -> list[Chain]:
+def chains(when: When, zone: tzinfo | None) -> list[Chain]:
     """The chains of operations that a question's time stands for; the rows of all of them together are asked for.
 
-    sessions_of: the number of each session by its key (see `ops.when.session_keys`). [] where no time is named. What a chain
-    cannot say in dates and times of day, such as a night, it says with `at`.
+    when: read with session numbers for session keys. [] where no time is named. What a chain cannot say in dates and times of
+    day, such as a night, it says with `at`.
     """
     if when.sessions is not None:
-        numbers = sorted(sessions_of[key] for key in when.sessions if key in sessions_of)
-        if numbers and len(numbers) > 1 and numbers[-1] - numbers[0] + 1 == len(numbers):
+        numbers = sorted(when.sessions)
+        if len(numbers) > 1 and numbers[-1] - numbers[0] + 1 == len(numbers):
             return [(f_between("session", numbers[0], numbers[-1]),)]
         return [(f_value("session", *numbers),)]
-    return [_chain(one, zone) for one in when.spans]
+    return [_chain(_on_clock(one.start, zone), _on_clock(one.end, zone)) for one in when.spans]
 
 
-def _chain(span: TimeSpan, zone: tzinfo | None) -> Chain:
-    start, end = _on_clock(span.start, zone), _on_clock(span.end, zone)
-    low, high = _edge(start), None if end is None else _edge(end)
-    is_whole = all(one is None or one.time() == time(0) for one in (start, end))
-    if is_whole:
-        last = None if end is None else (end.date() - timedelta(days=1)).isoformat()
+def _chain(start: datetime | None, end: datetime | None) -> Chain:
+    """The chain for [start, end) in wall-clock time; None for an open end."""
+    until = None if end is None else end - timedelta(microseconds=1)
+    if all(one is None or one.time() == time(0) for one in (start, end)):
         first = None if start is None else start.date().isoformat()
-        if first is not None and first == last:
-            return (f_value("date", first),)
-        if start is not None and end is not None and start.day == 1 and _month_after(start) == end:
-            return (f_value("month", f"{start:%Y-%m}"),)
+        last = None if until is None else until.date().isoformat()
+        if start is not None and end is not None:
+            if first == last and first is not None:
+                return (f_value("date", first),)
+            if start.day == 1 and _month_after(start) == end:
+                return (f_value("month", f"{start:%Y-%m}"),)
         return (f_between("date", first, last),)
-    if start is not None and end is not None and (end - timedelta(microseconds=1)).date() == start.date():
-        until = end - timedelta(microseconds=1)
-        return (
-            f_value("date", start.date().isoformat()),
-            f_between("time", start.time().isoformat(), until.time().isoformat("microseconds")),
-        )
-    until_at = None if end is None else (end - timedelta(microseconds=1)).isoformat(timespec="microseconds")
-    return (f_between("at", low, until_at if high is not None else None),)
+    if start is not None and until is not None and start.date() == until.date():
+        return (f_value("date", start.date().isoformat()), f_between("time", _clocked(start), _clocked(until)))
+    low = None if start is None else start.isoformat(timespec="microseconds")
+    return (f_between("at", low, None if until is None else until.isoformat(timespec="microseconds")),)
 
 
-def _edge(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
+def _clocked(moment: datetime) -> str:
+    return moment.time().isoformat("microseconds")
 
 
 def _on_clock(moment: datetime, zone: tzinfo | None) -> datetime | None:
-    """Local wall-clock time; None for an open end."""
+    """Wall-clock time in the zone; None for an open end."""
     if moment in (BEGINNING, END_OF_TIME):
         return None
-    micro = int(local_times(np.array([to_microseconds(moment)], np.int64), zone)[0])
-    return (EPOCH + timedelta(microseconds=micro)).replace(tzinfo=None)
+    return moment.astimezone(zone or UTC).replace(tzinfo=None)
 
 
 def _month_after(moment: datetime) -> datetime:

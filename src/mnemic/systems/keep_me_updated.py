@@ -109,7 +109,7 @@ class KeepMeUpdated(MemorySystem):
             "A new sentence meets the ten nearest stored ones, not all: the paper's calls grow with their product.",
             "Sentences of one session are compared among themselves first, the later one winning; the paper lets them disagree.",
             "One call gives the operations of a new sentence against all it meets; the paper classifies each pair with its T5.",
-            "By precedence PASS, then DELETE, keeps a new sentence out; stored ones are removed by each REPLACE and DELETE anyway.",
+            "By precedence PASS, then DELETE, keeps a new sentence out; stored ones go by any REPLACE or DELETE.",
             "Without a model the memory holds every statement of a message rather than a summary, and changes with each message.",
             "What an assistant says is no evidence about the user, where no model reads the session.",
         ),
@@ -245,11 +245,11 @@ class Sentences:
             if "PASS" in operations and any(one.supersedes for one in said):
                 # what it corrects may be all that stands behind the old one
                 is_kept, gone = True, sorted({*gone, operations.index("PASS")})
-            for at in gone:
-                if (old := self._draft.get(met[at].id)) is not None:
-                    ledger.retire(old.id, known_at, superseded(old, fact.said_at).valid_to)
+            went = [one for at in gone if (one := self._draft.get(met[at].id)) is not None and one.retired_at is None]
+            for old in went:
+                ledger.retire(old.id, known_at, superseded(old, fact.said_at).valid_to)
             if is_kept:
-                self._add(fact, met[gone[0]] if gone else None, said, ledger)
+                self._add(fact, went[0] if went else None, said, ledger)
 
     def _add(self, fact: Fact, old: Record | None, said: Sequence[Episode], ledger: Ledger) -> None:
         known_at = max(one.recorded_at for one in said)

@@ -23,10 +23,12 @@ SYSTEMS: dict[str, str] = {
     "documents": "mnemic.systems.documents:Documents",
     "lightmem": "mnemic.systems.light_mem:LightMem",
     "mem0": "mnemic.systems.mem0:Mem0",
+    "mem0-additive": "mnemic.systems.mem0_additive:Mem0Additive",
     "keep-me-updated": "mnemic.systems.keep_me_updated:KeepMeUpdated",
     "a-mem": "mnemic.systems.a_mem:AMem",
     "think-in-memory": "mnemic.systems.think_in_memory:ThinkInMemory",
     "key-value-brain": "mnemic.systems.key_value_brain:KeyValueBrain",
+    "salm-social": "mnemic.systems.salm_social:SalmSocial",
     "memtree": "mnemic.systems.mem_tree:MemTree",
     "memorybank": "mnemic.systems.memory_bank:MemoryBank",
     "sage": "mnemic.systems.sage:Sage",
@@ -34,6 +36,8 @@ SYSTEMS: dict[str, str] = {
     "tradinggpt": "mnemic.systems.trading_gpt:TradingGPT",
     "theanine": "mnemic.systems.theanine:Theanine",
     "memgas": "mnemic.systems.mem_gas:MemGAS",
+    "context-time-memory": "mnemic.systems.context_time_memory:ContextTimeMemory",
+    "malp": "mnemic.systems.malp:Malp",
 }
 DEFAULT = "hybrid"
 

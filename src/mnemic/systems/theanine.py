@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -29,9 +30,8 @@ from mnemic.ops.segment import sessions_in
 from mnemic.ops.timeline import Dated, Relation, Timeline, chosen
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
-from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
-from mnemic.systems.made import Vector, holds
+from mnemic.systems.made import Vector
 from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import terms
 
@@ -141,15 +141,15 @@ class Theanine(MemorySystem):
         T --> F[refined timelines]
         """,
         departures=(
-            "A session ends where another is named, after 30 minutes of silence, or after 50 episodes; the paper is given sessions.",
-            "A new memory is linked to the newest of each component, as in the paper. Where that one bears no relation, the newest "
-            "that the similar memory has changed into is tried, so that a chain of changes does not break.",
-            "One timeline is drawn for each memory, as in the paper, by a hash and among those that end in what the memory changed "
-            "into, where there are such; paths are counted off up to a number.",
-            "A recall is asked for hits: each told timeline is one, other near memories follow. Without a model every memory is a hit of "
-            "its own, neighbours on the timeline a little below it, and what something has changed into above it.",
+            "A session ends where another is named, after 30 minutes of silence, or after 50 episodes.",
+            "A new memory is linked to the newest of each component, as in the paper. Where that one bears no relation, the "
+            "newest that the similar memory has changed into is tried, so that a chain of changes does not break.",
+            "One timeline is drawn for each memory, as in the paper, by a hash and among those that end in what the memory "
+            "changed into, where there are such; paths are counted off up to a number.",
+            "A recall gives hits: each told timeline is one, other near memories follow. Without a model every memory is a hit, "
+            "its neighbours on the timeline a little below it, and what it has changed into above it.",
             "Offline, what a session itself takes back is left to the log: only what stands at its end becomes a memory.",
-            "What is still open is recalled as it was said; after consolidation, and once it is silent, as memories of the time being.",
+            "What is still open is recalled as it was said; once it is silent and was consolidated, as memories for now.",
             "The reply is the caller's: it is one more call to a model, and none of the memory's.",
             "TeaFarm's counterfactual questions test an agent that replies, not a memory, and are left out.",
         ),
@@ -168,14 +168,13 @@ class Theanine(MemorySystem):
         vector = view.query_vector(cue)
         if vector is None:
             words = view.made.words(terms(cue.text), kinds=[MEMORY], as_of=cue.as_of)
-            ranked = sorted(
-                ((view.made.records[id], score) for id, score in words.items()), key=lambda one: (-one[1], one[0].id)
-            )
-            return view.record_hits(ranked, cue, why=lambda _, score: (Reason("words", score, 1.0),))  # fmt: skip
+            by_words = sorted(words.items(), key=lambda one: (-one[1], one[0]))
+            ranked = ((view.made.records[id], score) for id, score in by_words)
+            return view.record_hits(ranked, cue, why=lambda _, score: (Reason("words", score, 1.0),))
         sight = _Sight(cue, view, self.params)
         near = sight.nearest(vector, max(cue.limit, self.params.recalled))
         lines = sight.timelines([record for record, _ in near[: self.params.recalled]])
-        told = self._told(lines, dict((record.id, score) for record, score in near), sight)
+        told = self._told(lines, {record.id: score for record, score in near}, sight)
         covered = {step for id, line in lines.items() for step in line.steps} if told else set()
         ranked_hits = _ranked(near, {} if told else lines, covered, sight, self.params.nearness)
         hits = sorted([*told, *ranked_hits], key=lambda hit: -hit.score)
@@ -218,10 +217,9 @@ class _Writing:
             self._draft.drop(id)
         said = heard(self._view.since(int(state.get("done", 0))))
         closed, tail = sessions_in(said, gap=self._params.gap, max_turns=self._params.max_turns)
-        begins = [unit[0] for unit in [*closed[1:], tail or said[-1:]]]
-        for unit, following in zip(closed, begins, strict=bool(closed)):
+        for unit, following in zip(closed, [*closed[1:], tail], strict=False):
             is_full = len(unit) >= self._params.max_turns
-            known_at = (unit[-1] if is_full else following).recorded_at
+            known_at = (unit[-1] if is_full else following[0]).recorded_at
             made, links = self._remember(unit, known_at, {})
             for record in made:
                 self._add(record.id, [link.from_id for link in links if link.to_id == record.id])
@@ -234,7 +232,7 @@ class _Writing:
         return self._draft.changes()
 
     def _remember(
-        self, unit: Sequence[Episode], known_at: Any, marks: Mapping[str, Any]
+        self, unit: Sequence[Episode], known_at: datetime, marks: Mapping[str, Any]
     ) -> tuple[list[Record], list[Link]]:
         facts = extract_facts(unit, self._view.ask, step="summarise", task=SUMMARISE)
         if facts and facts[0].path == "offline":
@@ -358,6 +356,7 @@ class _Sight:
             self.after, self._hidden = int(is_open["seq"]), frozenset()
         self._is_seen: dict[str, bool] = {}
         self._claims: dict[str, list[Claim]] = {}
+        self._ends: dict[str, list[str]] = {}
 
     def record(self, id: str) -> Record:
         return self._made.records[id]
@@ -380,13 +379,17 @@ class _Sight:
                 return kept[:n]
             k *= 4
 
-    def cosine(self, id: str, vector: Vector) -> float:
-        mine = self._made.vector(id)
-        return 0.0 if mine is None else float(np.clip(np.einsum("d,d->", mine, vector), 0.0, 1.0))
-
     def changed_into(self, id: str) -> list[str]:
-        """All that changes lead to from a memory, without it, nearest first."""
-        return self._reached(id, lambda link: link.kind == CHANGED and link.from_id)[1:]
+        """What has become of a memory: where the changes that lead on from it end; empty where it has not changed."""
+        if id not in self._ends:
+            later = self._reached(id, lambda link: link.kind == CHANGED and link.from_id)[1:]
+            self._ends[id] = [one for one in later if not self._changes(one)]
+        return self._ends[id]
+
+    def _changes(self, id: str) -> bool:
+        links = self._made.links_of(id)
+        leading = [link.to_id for link in links if link.kind == CHANGED and link.from_id == id and self._is_known(link)]
+        return bool(self.seen(leading))
 
     def timelines(self, records: Sequence[Record]) -> dict[str, Timeline]:
         """For each memory one timeline, of those that end in what it has changed into where there are such."""
@@ -398,7 +401,7 @@ class _Sight:
             sessions = {id: int(self.record(id).data["session"]) for id in ids}
             graph = Dated(sessions, (Relation(link.from_id, link.to_id, link.kind) for link in links.values()))
             through = graph.timelines(one.id, self._params.most_timelines)
-            ends = {id for id in self.changed_into(one.id) if not self.changed_into(id)}
+            ends = self.changed_into(one.id)
             every[one.id] = [line for line in through if line.steps[-1] in ends] or through
         return chosen(every, self._params.seed)
 
@@ -419,7 +422,7 @@ class _Sight:
         return self.cue.as_of is None or link.recorded_at <= self.cue.as_of
 
     def _reached(self, start: str, side: Any) -> list[str]:
-        """The memories that links lead to from one, itself first; `side` gives the end of a link from which it may be followed."""
+        """The memories that links lead to from one, itself first; `side`: the end of a link from which it is followed."""
         reached = {start: None}
         waiting = [start]
         while waiting and len(reached) < _MOST_NODES:
@@ -441,8 +444,8 @@ def _ranked(
 ) -> list[Hit]:
     """Memories and what was said since, one by one, best first; of the same score the newest first.
 
-    A neighbour on a timeline has its memory's score, less with each step. What a memory has changed into, on record or in what was
-    said since, has at least its score. covered: memories that were told already.
+    A neighbour on a timeline has its memory's score, less with each step. What a memory has changed into, on record or in
+    what was said since, has at least its score. covered: memories that were told already.
     """
     shown: dict[str, tuple[float, Reason]] = {}
 
@@ -483,8 +486,8 @@ def _ranked(
     hits = []
     for id in ranked:
         score, reason = shown[id]
-        same = {"score": score, "reasons": (reason,)}
-        hits.append(replace(tail[id], **same) if id in tail else Hit(record=sight.record(id), **same))
+        hit = tail[id] if id in tail else Hit(record=sight.record(id), score=score)
+        hits.append(replace(hit, score=score, reasons=(reason,)))
     return hits
 
 
@@ -527,7 +530,8 @@ def plain(texts: Sequence[str], relations: Sequence[str]) -> str:
     >>> plain(["A.", "B."], ["Changed"])
     '[A.] - (Changed) - [B.]'
     """
-    return "".join(f"[{text}]" + (f" - ({leads}) - " if leads else "") for text, leads in zip(texts, [*relations, ""], strict=True))  # fmt: skip
+    leads = [*(f" - ({kind}) - " for kind in relations), ""]
+    return "".join(f"[{text}]{lead}" for text, lead in zip(texts, leads, strict=True))
 
 
 def _shortened(line: Timeline, id: str, most: int) -> Timeline:
@@ -538,7 +542,7 @@ def _shortened(line: Timeline, id: str, most: int) -> Timeline:
     keep = [*range(len(line.steps))][max(0, at - most // 2) : at + 1]
     rest = most - len(keep)
     keep += [*range(max(at + 1, len(line.steps) - rest), len(line.steps))] if rest > 0 else []
-    leads = [line.relations[one] if other == one + 1 else "later" for one, other in zip(keep, keep[1:], strict=False)]
+    leads = [line.relations[one] if other == one + 1 else "later" for one, other in pairwise(keep)]
     return Timeline(tuple(line.steps[one] for one in keep), tuple(leads))
 
 

@@ -55,7 +55,7 @@ _SAYS_MIDDLE = re.compile(
 
 DECIDE = """
 You are a trader with the character that "character" tells. "question" says what is to be decided; "events" holds what your
-memory has about it, with layer and time, the most important first; "others", where it is there, holds what other traders
+memory has about it, with the time and why it came to mind, foremost first; "others", where it is there, holds what other traders
 decided, why and on which events, after which you may keep or revise "decision", your first one. Decide as your character would,
 on what is given alone.
 Answer with {"action": "buy", "sell" or "hold", "reason": one or two sentences, "events": [ids of the events that it rests on]}.
