@@ -1,6 +1,8 @@
 """The documentation is true: its examples run, and it mentions what there is."""
 
 import re
+import subprocess
+import sys
 import tomllib
 import warnings
 from pathlib import Path
@@ -51,6 +53,12 @@ def test_the_examples_of_the_readme_print_what_stands_beside_them(embedder, tmp_
 def test_every_system_is_described():
     described = (ROOT / "docs/systems.md").read_text()
     assert [system for system in SYSTEMS if f"`{system}`" not in described] == []
+
+
+def test_the_pages_of_the_systems_are_what_their_cards_say():
+    tool = ROOT / "tools/make_system_pages.py"
+    done = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_dependency_has_its_reason():

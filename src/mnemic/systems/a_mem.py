@@ -24,7 +24,6 @@ from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.models.prompt import Prompt, Shown
 from mnemic.ops.attributes import GENERAL, Attributes, describe_many
-from mnemic.ops.redundancy import linked
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
@@ -232,21 +231,16 @@ class AMem(MemorySystem):
         view: View,
     ) -> dict[str, tuple[Record, float, Reason]]:
         """The notes that the foremost ones are linked to and that score higher through them than by themselves."""
-        made = view.made
-        first = {_key(record): (record, score) for record, score in direct[: cue.limit]}
-        links = {key: _neighbours_of(key, made, cue.as_of) for key in first}
+        made, share = view.made, self.params.link_share
         brought: dict[str, tuple[Record, float, Reason]] = {}
-        pairs = linked(list(first), links, most=cue.limit, each=self.params.through_each)
-        notes = [(record, through) for key, through in pairs if (record := version_at(key, made, cue.as_of))]
-        shown = {record.id for record, _ in _in_sight([(record, 1.0) for record, _ in notes], cue, view)}
-        for record, through in notes:
-            if record.id not in shown:
-                continue
-            by, score = first[through]
-            share = score * self.params.link_share
-            if record.id not in found or found[record.id][1] < share:
+        for by, score in direct[: cue.limit]:
+            notes = [version_at(key, made, cue.as_of) for key in _neighbours_of(_key(by), made, cue.as_of)]
+            better = [one for one in notes if one is not None and one.id not in brought]
+            better = [one for one in better if one.id not in found or found[one.id][1] < share * score]
+            shown = _in_sight([(one, 1.0) for one in better], cue, view)[: self.params.through_each]
+            for record, _ in shown[: cue.limit - len(brought)]:
                 note = f"linked to: {by.data['content'][:80]}"
-                brought[record.id] = (record, share, Reason("link", score, self.params.link_share, note))
+                brought[record.id] = record, share * score, Reason("link", score, share, note)
         return brought
 
 

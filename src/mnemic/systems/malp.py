@@ -50,8 +50,8 @@ the user is, situation, history, symptoms, wishes. How a user wants to be answer
 Answer with {"notes": [{"text": …, "type": "common" or "user", "turns": [numbers of the turns it comes from]}]}.
 """
 CONDENSE = """
-"notes" holds notes of one dialogue, each with an id, a type and a text. Sum them up as facts by key: a key is one to four words by
-which the fact will be looked for, a value is one short sentence. Notes of one thing become one fact; notes of different types are
+"notes" holds notes of one dialogue, each with an id, a type and a text. Sum them up as facts by key: a key is one to four words
+by which the fact will be looked for, a value is one short sentence. Notes of one thing become one fact; notes of different types are
 never joined. The key for how a user wants to be answered is "dialogue preference".
 Answer with {"facts": [{"key": …, "value": …, "type": "common" or "user", "notes": [ids of the notes it sums up]}]}.
 """
@@ -157,7 +157,7 @@ class Malp(MemorySystem):
         departures=(
             "Edits between a cue and a key are bounded by a number (6, as in the code) and by a share of the longer of the two: "
             "6 edits alone make any two keys of six letters alike.",
-            "The number of uses that promotes an entry and the time of a flush were not found: 3 uses, and every 50 sessions; the "
+            "The number of uses that promotes an entry and the time of a flush were not found: 3 uses, every 50 sessions; the "
             "session whose end flushes keeps its own entries.",
             "Recall writes nothing: a use is feedback that an entry was used or helpful.",
             "The cue is looked up whole and by its foremost words and phrases; what no key finds is found by meaning.",
@@ -247,8 +247,8 @@ class Malp(MemorySystem):
         """A dialogue is over: flush what is due, and sum it up in short-term memory."""
         draft.state["sessions"] = draft.state.get("sessions", 0) + 1
         if self.params.flush_every and draft.state["sessions"] % self.params.flush_every == 0:
-            for old in draft.records((SHORT,)):
-                draft.retire(old.id, at)
+            for entry in draft.records((SHORT,)):
+                draft.retire(entry.id, at)
         for fact in learnt(unit, view.ask):
             record, old = _entry(draft, view.scope, fact, unit[-1], at)
             if record is None:
@@ -294,11 +294,11 @@ def entry_id(user: str, key: str, number: int) -> str:
 
 def _entry(draft: Draft, scope: str, fact: Keyed, last: Episode, at: datetime) -> tuple[Record | None, Record | None]:
     """(the version of an entry that a fact makes, or None where it says nothing new; the version before it)."""
-    number, old = _newest(draft, fact.user, fact.key)
-    if old is not None and old.data.get("provisional"):  # of the same dialogue, a moment ago
-        number, current = old.data["number"], old
-    else:
-        current = old if old is not None and old.retired_at is None else None
+    number, current = _newest(draft, fact.user, fact.key)
+    if current is not None and current.data.get("provisional"):  # of the same dialogue, a moment ago
+        number = current.data["number"]
+    elif current is not None and current.retired_at is not None:
+        current = None
     before: list[str] = current.data["statements"] if current is not None else []
     stated = merged(before, fact.value)
     if current is not None and stated == before:

@@ -211,7 +211,7 @@ class Growing:
         """A leaf becomes an inner node, with what it held as its first child; the key of the inner node."""
         old, vector = self._now(leaf), self.draft.vector(leaf)
         assert vector is not None, "a leaf has a vector"
-        key = record_id(ID, INNER, leaf)
+        key = record_id(ID, INNER, leaf, episode.id)  # a leaf may become an inner node more than once
         new = self._summary(key, old, episode, text, by)
         sources = (*old.sources, episode.id)
         self.draft.put_link(self._link(key, above, sources, episode))

@@ -132,7 +132,7 @@ class SalmSocial(MemorySystem):
         needs=("embedder", "llm"),
         makes=(ITEM, REPLY, PERSONALITY),
         cost="one call for each turn that is like none before; none for one that comes again; none in a recall",
-        flow="E[turn] --> M{met before?}\nM -->|hit| A[counts again, kept summary reused]\nM -->|miss| S[summary and importance]\n"
+        flow="E[turn] --> M{met before?}\nM -->|hit| A[counts again, summary reused]\nM -->|miss| S[summary and importance]\n"
         "S --> W[working set]\nW -->|beyond capacity| X[archive]\nE --> R[situation and response]\n"
         "E --> P[personality vectors, drift]\nQ[cue] --> T[attention x recency x importance]\nW --> T\nX --> T",
         departures=(
@@ -250,7 +250,8 @@ class SalmSocial(MemorySystem):
             return
         items = [record for id, _ in window["turns"] if (record := draft.get(id)) is not None]
         vectors = [found for one in items if (found := draft.vector(one.id)) is not None]
-        record = _personality(episode, window["number"], [id for _, id in window["turns"]], [one.text for one in items])
+        sources = [*(id for _, id in window["turns"]), *(source for one in items for source in one.sources)]
+        record = _personality(episode, window["number"], sources, [one.text for one in items])
         draft.put(record, vector=_mean(vectors))
         windows[episode.speaker] = {"number": window["number"] + 1, "turns": []}
 

@@ -24,7 +24,7 @@ from mnemic.clock import to_microseconds
 from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.models.prompt import Prompt, Shown, turns
-from mnemic.ops.claims import Claim, claims_in, content, verdict
+from mnemic.ops.claims import Claim, claims_in, content, same_owner, verdict
 from mnemic.ops.extract import Fact, extract_facts, facts_in
 from mnemic.ops.segment import sessions_in
 from mnemic.ops.timeline import Dated, Relation, Timeline, chosen
@@ -383,10 +383,11 @@ class _Sight:
         """What has become of a memory: where the changes that lead on from it end; empty where it has not changed."""
         if id not in self._ends:
             later = self._reached(id, lambda link: link.kind == CHANGED and link.from_id)[1:]
-            self._ends[id] = [one for one in later if not self._changes(one)]
+            self._ends[id] = [one for one in later if not self.has_changed(one)]
         return self._ends[id]
 
-    def _changes(self, id: str) -> bool:
+    def has_changed(self, id: str) -> bool:
+        """Whether a later memory says what a memory has changed into."""
         links = self._made.links_of(id)
         leading = [link.to_id for link in links if link.kind == CHANGED and link.from_id == id and self._is_known(link)]
         return bool(self.seen(leading))
@@ -459,17 +460,15 @@ def _ranked(
     for id, line in lines.items():
         at = line.steps.index(id)
         for place, step in enumerate(line.steps):
-            if place != at and not sight.changed_into(step):
+            if place != at and not sight.has_changed(step):
                 note = f"on the timeline of: {_brief(sight.record(id).text)}"
                 lift(step, Reason("timeline", scores[id], nearness ** abs(place - at), note))
     said = sight.newer_said(sight.view.tail_hits(replace(sight.cue, limit=_TAIL, threshold=0.0), after=sight.after))
     for hit, _ in said:
         lift(hit.id, hit.reasons[0])
-    for id, (score, _) in sorted(shown.items(), key=lambda one: (-one[1][0], one[0])):
-        if id in sight.view.made.records:
-            note = f"what has changed: {_brief(sight.record(id).text)}"
-            for later in sight.changed_into(id):
-                lift(later, Reason("timeline", score, 1.0, note))
+    for record, score in near:
+        for later in sight.changed_into(record.id):
+            lift(later, Reason("timeline", score, 1.0, f"what has changed: {_brief(record.text)}"))
     for at, (hit, facts) in enumerate(said):  # oldest first, so that a second change has the first one's score
         stated = [(id, [sight.record(id).text]) for id in shown if id in sight.view.made.records]
         stated += [(other.id, texts) for other, texts in said[:at]]
@@ -615,7 +614,20 @@ def related(older: str, newer: str) -> str | None:
 
 
 def _takes_back(old: Sequence[Claim], new: Sequence[Claim]) -> bool:
-    return any(verdict(one, other) in ("contradicts", "updates", "resolved") for one in old for other in new)
+    """Whether what is claimed later stands in the place of what was claimed before; also where it only says it more closely."""
+    return any(
+        (said := verdict(one, other)) in ("contradicts", "updates", "resolved")
+        or (said in ("agrees", "unrelated") and _is_same_state(one, other))
+        for one in old
+        for other in new
+    )
+
+
+def _is_same_state(old: Claim, new: Claim) -> bool:
+    """Whether both give a value, and not the same, for what can have but one."""
+    same = same_owner(old.subject, new.subject) and old.attribute == new.attribute
+    is_single = old.is_single and new.is_single and not new.is_additive
+    return same and is_single and old.is_negative == new.is_negative and old.value != new.value
 
 
 _CUES = tuple(
