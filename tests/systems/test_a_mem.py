@@ -234,5 +234,5 @@ def test_parameters_out_of_their_range_are_refused(wrong: dict[str, Any]) -> Non
 
 def current(memory: Memory) -> list[Record]:
     """The notes as they stand, in the order in which their turns were heard."""
-    order = [one.id for one in memory.list()]
+    order = [one.id for one in memory.list()][::-1]
     return sorted(memory.records(system="a-mem", include_retired=False), key=lambda one: order.index(one.sources[0]))

@@ -54,7 +54,7 @@ def companion() -> RuleLLM:
 def test_a_turn_is_what_was_said_and_its_answer(memory: Memory) -> None:
     chat(memory, 0, ("I like tea.", "Green tea?"), ("Yes, sencha.", "Noted."))
     bank(memory)
-    assert texts(memory, "turn") == [
+    assert sorted(texts(memory, "turn")) == [
         "user: I like tea.\nassistant: Green tea?",
         "user: Yes, sencha.\nassistant: Noted.",
     ]

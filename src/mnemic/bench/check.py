@@ -15,6 +15,7 @@ from typing import Any
 
 from mnemic.errors import MnemicError
 from mnemic.memory import Memory
+from mnemic.memory.choose_model import NONE as NO_MODEL
 from mnemic.models.embedder import Embedder
 
 PLACES = ("locker", "cellar", "garage", "boathouse", "attic", "pantry", "workshop", "stable", "greenhouse", "vault")
@@ -37,7 +38,7 @@ def canaries(salt: int) -> list[str]:
 
 def problems(system: str, parameters: Mapping[str, Any], embedder: str | Embedder) -> list[str]:
     """What is wrong with the system as it is wired up, in words; nothing when all is well."""
-    with Memory.open(embedder=embedder) as root:
+    with Memory.open(embedder=embedder, llm=NO_MODEL) as root:  # how it is wired does not depend on what a model says
         ours, theirs = root.scope("canary/ours"), root.scope("canary/theirs")
         for memory, salt in ((ours, 0), (theirs, 1)):
             memory.add([{"content": text, "id": f"m{at:06}"} for at, text in enumerate(canaries(salt), start=1)])

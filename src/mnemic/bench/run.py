@@ -34,10 +34,12 @@ from mnemic.bench.results import Results, Run, Text
 from mnemic.bench.spec import Spec, with_controls
 from mnemic.bench.trial import Asking, Leak, measure, open_log, remove_log, sample_digest, turns_digest
 from mnemic.errors import FormatError, ParameterError, StoreError
+from mnemic.memory.choose_model import NONE as NO_MODEL
 from mnemic.model import new_id
 from mnemic.models.embedder import CachedEmbedder
 from mnemic.models.resolve import open_embedder
 from mnemic.progress import track
+from mnemic.systems.registry import system_class
 
 WIDE = 0.1  # of a log: where k covers more of it, finding is no feat
 _NOT_MEASURED_WITH = ("cli", "formats", "bench/datasets", "async_memory.py", "audit.py", "doctor.py")
@@ -58,6 +60,7 @@ class Settings:
     work: Path | None = None  # None: beside the results
     jobs: int = 1
     embedder: str = "auto"
+    llm: str = NO_MODEL  # the spec of what systems ask that can ask a model
     keep_logs: bool = False
     keeps_blocks: bool = False
     show_progress: bool = False
@@ -83,6 +86,7 @@ class Task:
     log: Path
     out: Path
     embedder: str
+    llm: str
     keep_log: bool
 
 
@@ -138,7 +142,7 @@ def run(dataset: Dataset, variant: Variant, data: Path, settings: Settings) -> D
                 if settings.limit is not None:
                     _refuse_to_shrink(results, name, specs, sample)
                 own = sample_digest(sample)
-                states = [(spec, _digest(common, own, spec.label, dict(spec.parameters))) for spec in specs]
+                states = [(spec, _state(common, own, spec, settings.llm)) for spec in specs]
                 waiting = tuple(each for each in states if results.state(name, each[0].label, sample.id) != each[1])
                 skipped += len(states) - len(waiting)
                 # named for the code too: terms and vectors that other code wrote are not what this code would find
@@ -154,6 +158,7 @@ def run(dataset: Dataset, variant: Variant, data: Path, settings: Settings) -> D
                         log=log,
                         out=settings.out,
                         embedder=settings.embedder,
+                        llm=settings.llm,
                         keep_log=settings.keep_logs,
                     )
                 elif not settings.keep_logs:
@@ -182,7 +187,8 @@ def run(dataset: Dataset, variant: Variant, data: Path, settings: Settings) -> D
 def measure_task(task: Task) -> dict[str, str]:
     """Measure a sample's systems, keeping the rows of each as soon as they are there; {system: why it has none}."""
     failed: dict[str, str] = {}
-    with Results(task.out) as results, open_log(task.log, task.sample, _embedder(task.embedder)) as log:
+    embedder = _embedder(task.embedder)
+    with Results(task.out) as results, open_log(task.log, task.sample, embedder, task.llm) as log:
         for spec, state in task.specs:
             try:
                 ingested, asked = measure(log, spec, task.asking)
@@ -413,11 +419,18 @@ def _begun(
             "seed": settings.seed,
             "jobs": settings.jobs,
             "embedder": embedder,
+            "llm": settings.llm,
             "code": code_digest(),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
             "files": {file.path: sha256(path) for file in variant.files if (path := data / file.path).is_file()},
         },
     )
+
+
+def _state(common: str, sample: str, spec: Spec, llm: str) -> str:
+    """The name under which a system's rows of a sample are kept: of all that they follow from."""
+    asks = not spec.is_ours and llm != NO_MODEL and "llm" in system_class(spec.id).card.needs
+    return _digest(common, sample, spec.label, dict(spec.parameters), *([llm] if asks else []))
 
 
 def _digest(*parts: object) -> str:

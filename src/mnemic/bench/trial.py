@@ -31,9 +31,11 @@ from mnemic.clock import ManualClock, as_aware
 from mnemic.errors import InvalidInput, MnemicError
 from mnemic.memory import Memory
 from mnemic.memory.ask import ask
+from mnemic.memory.choose_model import NONE as NO_MODEL
 from mnemic.memory.front import CONTEXT_HITS
 from mnemic.model import Cue, Hit, Recall
 from mnemic.models.embedder import Embedder
+from mnemic.models.llm import LLM
 from mnemic.ops.pack import pack
 from mnemic.store.sqlite import SqliteStore
 from mnemic.text.terms import as_said
@@ -124,8 +126,11 @@ class Log:
 
 
 @contextmanager
-def open_log(path: Path, sample: Sample, embedder: Embedder) -> Iterator[Log]:
-    """The sample's log in the file `path`, written if it is not there whole. Raises Leak."""
+def open_log(path: Path, sample: Sample, embedder: Embedder, llm: str | LLM = NO_MODEL) -> Iterator[Log]:
+    """The sample's log in the file `path`, written if it is not there whole. Raises Leak.
+
+    llm: what systems that can ask a model are measured with; by default their offline path, whatever the environment names.
+    """
     times = times_of(sample.turns)
     clock = ManualClock(_after(times))
     note = path.with_suffix(".json")
@@ -135,14 +140,14 @@ def open_log(path: Path, sample: Sample, embedder: Embedder) -> Iterator[Log]:
         store = SqliteStore(path, clock=clock)
         store.claim_meta("store_id", _STORE_ID)
         store.close()
-        with Memory.open(path, embedder=embedder, clock=clock) as root:
+        with Memory.open(path, embedder=embedder, clock=clock, llm=NO_MODEL) as root:
             log_s, failures = write(root.scope(SCOPE), sample, times)
             root.scope(SCOPE).system("bm25").search("warm")  # so that index files are there to be counted
         note.write_text(json.dumps({"log_s": log_s, "failures": failures}), "utf-8")
     noted = json.loads(note.read_text("utf-8"))
     turn_of = {neutral_id(place): turn.id for place, turn in enumerate(sample.turns)}
     place_of = {turn.id: place for place, turn in enumerate(sample.turns)}
-    with Memory.open(path, embedder=embedder, clock=clock) as root:
+    with Memory.open(path, embedder=embedder, clock=clock, llm=llm) as root:
         for name in root.stats()["attached"]:  # left by a run that was cut short
             root.detach(name)
         memory = root.scope(SCOPE)

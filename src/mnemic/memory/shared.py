@@ -182,6 +182,8 @@ class Shared:
 
     def asker(self, scope: str, system: str, *, is_recall: bool) -> Asker | None:
         """The system's way to its model in a scope; None where it has none."""
+        if "llm" not in self.system(system).card.needs:
+            return None
         llm = self.models.of(system, is_recall=is_recall)
         if llm is None:
             return None
@@ -205,11 +207,14 @@ class Shared:
 
     def waits(self, system: str) -> bool:
         """Whether the system asks a model while it observes, so that nobody should wait for it."""
-        return self.models.of(system, is_recall=False) is not None and keeps_records(self.system(system))
+        known = self.system(system)
+        return (
+            keeps_records(known) and "llm" in known.card.needs and self.models.of(system, is_recall=False) is not None
+        )
 
     def catch_up(self, system: str, scope: str) -> None:
         """Let the system observe what it has not seen: now where that is quick, else in the background."""
-        if self.store.read_only:
+        if self.store.read_only or not keeps_records(self.system(system)):
             return
         if self.waits(system):
             self.background.wake(system, scope)

@@ -51,8 +51,8 @@ Answer with {"notes": [{"text": …, "type": "common" or "user", "turns": [numbe
 """
 CONDENSE = """
 "notes" holds notes of one dialogue, each with an id, a type and a text. Sum them up as facts by key: a key is one to four words
-by which the fact will be looked for, a value is one short sentence. Notes of one thing become one fact; notes of different types are
-never joined. The key for how a user wants to be answered is "dialogue preference".
+by which the fact will be looked for, a value is one short sentence. Notes of one thing become one fact; notes of different
+types are never joined. The key for how a user wants to be answered is "dialogue preference".
 Answer with {"facts": [{"key": …, "value": …, "type": "common" or "user", "notes": [ids of the notes it sums up]}]}.
 """
 
@@ -444,7 +444,8 @@ def _is_by_model(notes: Sequence[Note]) -> bool:
 
 def _noted(episode: Episode) -> list[Note]:
     user = "" if episode.role == "assistant" else episode.speaker
-    found = [Note(fact.text, user, (episode.id,)) for fact in facts_in(episode)]
+    facts = [fact.text for fact in facts_in(episode)]
+    found = [Note(text, user, (episode.id,)) for text in facts if not (user and _WANTS.search(text))]
     if user and (told := _WANTS.search(episode.text)):
         found.append(Note(f"{user} prefers {told[1].lower()} answers.", user, (episode.id,)))
     return found

@@ -163,7 +163,9 @@ class MemCube:
 
     # -- reading ------------------------------------------------------------------------------------------
 
-    def read(self, who: str, at: datetime, *, as_of: datetime | None = None, session: str | None = None) -> list[Record]:
+    def read(
+        self, who: str, at: datetime, *, as_of: datetime | None = None, session: str | None = None
+    ) -> list[Record]:
         """The records that hold and that `who` may see, oldest first. Raises Forbidden where that is none of all there are."""
         self._expire(who, at)
         return self._seen(who, "read", at, as_of, session)
@@ -321,10 +323,17 @@ class MemCube:
 
     def _deny(self, who: str, operation: str, at: datetime, ids: tuple[str, ...] = ()) -> None:
         self._note(at, who, operation, "denied", ids)
-        raise Forbidden(f"{operation}: {who!r} may not, in a cube of {self.owner!r}. Ask its owner to do it, or to add you.")
+        raise Forbidden(
+            f"{operation}: {who!r} may not, in a cube of {self.owner!r}. Ask its owner to do it, or to add you."
+        )
 
     def _note(
-        self, at: datetime, who: str, operation: str, outcome: Literal["done", "denied", "expired"], ids: tuple[str, ...] = ()
+        self,
+        at: datetime,
+        who: str,
+        operation: str,
+        outcome: Literal["done", "denied", "expired"],
+        ids: tuple[str, ...] = (),
     ) -> None:
         self.audit.append(Line(at, who, operation, outcome, ids))
 

@@ -40,6 +40,8 @@ SYSTEMS: dict[str, str] = {
     "memgas": "mnemic.systems.mem_gas:MemGAS",
     "context-time-memory": "mnemic.systems.context_time_memory:ContextTimeMemory",
     "malp": "mnemic.systems.malp:Malp",
+    "structural-memory": "mnemic.systems.structural_memory:StructuralMemory",
+    "memos": "mnemic.systems.memos:MemOS",
 }
 DEFAULT = "hybrid"
 

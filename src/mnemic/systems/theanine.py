@@ -627,7 +627,8 @@ def _is_same_state(old: Claim, new: Claim) -> bool:
     """Whether both give a value, and not the same, for what can have but one."""
     same = same_owner(old.subject, new.subject) and old.attribute == new.attribute
     is_single = old.is_single and new.is_single and not new.is_additive
-    return same and is_single and old.is_negative == new.is_negative and old.value != new.value
+    is_alike = old.is_negative == new.is_negative and old.is_ended == new.is_ended
+    return same and is_single and is_alike and old.value != new.value
 
 
 _CUES = tuple(
