@@ -23,7 +23,7 @@ from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.feedback import heard
 from mnemic.systems.registry import SYSTEMS
 from mnemic.systems.view import View
-from mnemic.testing import Reply, RuleLLM, fails
+from mnemic.testing import Asked, Reply, RuleLLM, fails
 
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -191,6 +191,29 @@ def test_two_threads_that_consolidate_do_not_pay_twice(world: World) -> None:
         for thread in threads:
             thread.join()
         assert (len(texts(memory)), llm.calls) == (20, 20)
+
+
+def test_what_is_forgotten_while_a_model_reads_it_leaves_nothing_behind(world: World, tmp_path: Path) -> None:
+    world.path = tmp_path / "memory.db"
+    reading, answers = threading.Event(), threading.Event()
+    llm = RuleLLM("rules:slow")
+
+    def gist(asked: Asked) -> dict[str, str]:
+        reading.set()
+        answers.wait(5)
+        return {"gist": f"gist of {asked.data['turns'][0]['text']}"}
+
+    llm.rule("gist", gist)
+    with world.open(llm) as memory:
+        memory.add(["tea", "Zanzibarquux"])
+        memory.attach("scribe")
+        assert reading.wait(5)
+        memory.forget(memory.list()[1].id)
+        answers.set()
+        memory.consolidate()
+        assert texts(memory) == ["gist of tea"]
+        assert memory.find_traces("Zanzibarquux") == []
+        assert memory.stats()["failures"] == 0
 
 
 # -- which model ----------------------------------------------------------------------------------------------

@@ -107,7 +107,9 @@ def test_a_range_holds_both_its_ends() -> None:
 
 def test_days_ago_are_counted_across_the_end_of_a_month() -> None:
     at = datetime(2023, 9, 2, 12, tzinfo=UTC)
-    when = read_when("What did we discuss 2 days ago?", at, lambda: SessionTable.of(np.empty(0), np.empty(0)))
+    when = read_when(
+        "What did we discuss 2 days ago?", at, lambda: SessionTable.of(np.empty(0, np.int64), np.empty(0, np.int64))
+    )
     assert table().follow(chains(when, UTC)[0]).rows.tolist() == rows(5)
 
 

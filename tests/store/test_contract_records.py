@@ -325,6 +325,19 @@ def test_changes_that_follow_from_an_older_version_are_not_written(store: Store)
     assert [one.id for one in store.records.records("notes", "a")] == ["r", "s"]
 
 
+def test_changes_are_not_written_when_an_episode_was_forgotten_since_their_system_read(store: Store) -> None:
+    before = store.last_change(store.scope_ids("a")).removal
+    store.remove("b", [4], at=START)
+    assert store.records.apply(
+        "notes", "a", Changes((record("r", "x"),)), cursor_from=0, cursor_to=1, last_removal=before
+    )
+    store.remove("a", [3], at=START)
+    late = Changes((record("s", "y"),))
+    assert store.records.apply("notes", "a", late, cursor_from=1, cursor_to=2, last_removal=before) == 0
+    now = store.last_change(store.scope_ids("a")).removal
+    assert store.records.apply("notes", "a", late, cursor_from=1, cursor_to=2, last_removal=now) > 0
+
+
 def test_what_stands_is_read_with_vectors_and_notes_as_one_snapshot(store: Store) -> None:
     vector = np.arange(4, dtype="<f2").tobytes()
     changes = Changes((record("r", "x"), record("s", "y")), (), (link("l", "x"),), (), {"r": vector}, {"done": 2})

@@ -177,7 +177,7 @@ def test_new_tags_make_the_new_note_anew_and_name_what_the_model_was_shown(open_
     memory = boxed(open_memory, answer, ["alpha", "beta"])
     first, second = current(memory)
     assert (first.data["tags"], second.data["tags"]) == (["things"], ["travel"])
-    assert second.sources == (*second.sources[:1], *first.sources)
+    assert set(second.sources) == {second.data["episode"], *first.sources}
 
 
 def test_a_filter_that_only_a_later_turn_passes_does_not_bring_the_note_that_it_rewrote(open_memory: Open) -> None:
@@ -234,5 +234,7 @@ def test_parameters_out_of_their_range_are_refused(wrong: dict[str, Any]) -> Non
 
 def current(memory: Memory) -> list[Record]:
     """The notes as they stand, in the order in which their turns were heard."""
-    order = [one.id for one in memory.list()][::-1]
-    return sorted(memory.records(system="a-mem", include_retired=False), key=lambda one: order.index(one.sources[0]))
+    order = [one.id for one in memory.list()]
+    return sorted(
+        memory.records(system="a-mem", include_retired=False), key=lambda one: order.index(one.data["episode"])
+    )

@@ -78,9 +78,7 @@ def test_offline_an_episode_is_filed_by_its_topics_and_keywords(memory: Memory) 
         "food › food › cake, dinner, baked",
     )
     assert {one.data["by"] for one in made.values()} == {"offline"}
-    assert [one.data["profile"] for one in made.values() if "profile" in one.data] == [
-        "Bob loves running by the river."
-    ]
+    assert [one.data["profile"] for one in made.values() if "profile" in one.data] == ["Bob loves running by the river"]
 
 
 class Axes:

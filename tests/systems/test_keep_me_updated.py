@@ -58,7 +58,6 @@ def test_the_memory_stays_small_on_a_stream_that_repeats_and_updates_the_same_te
         memory.add([f"{key}: value {turn // 2}x{at}" for at, key in enumerate(KEYS)], session=f"s{turn}")
         sizes.append(len(sentences(memory)))
     assert sizes == [10] * 12
-    assert memory.stats().episodes == 120
 
 
 def test_sentences_of_one_session_that_do_not_meet_give_the_same_memory_in_any_order(
@@ -89,10 +88,10 @@ def test_the_memory_as_of_any_past_session_is_the_memory_of_then(memory: Memory,
     assert [len(texts) for _, texts in then] == [2, 2, 2, 2]
     assert "The user has a cold." not in then[2][1]
     records = memory.records(system=ID)
-    for at, texts in then:
-        held = [one for one in records if one.recorded_at <= at and (one.retired_at is None or one.retired_at > at)]
+    for moment, texts in then:
+        held = [one for one in records if one.recorded_at <= moment and (one.retired_at or clock.now()) > moment]
         assert sorted(one.text for one in held) == texts
-        assert memory.system(ID).search("live cold dog user", as_of=at).hits
+        assert memory.system(ID).search("live cold dog user", as_of=moment).hits
 
 
 # -- with a model ---------------------------------------------------------------------------------------------
@@ -150,15 +149,14 @@ def test_an_open_session_is_read_for_now_and_again_when_it_is_over(open_memory: 
         memory = open_memory()
         memory.attach(ID, llm=model(operation))
         for at, text in enumerate(["Ann eats rice", "Ann eats bread", "Bob naps daily", "Ann eats soup"]):
-            memory.add(text, session=f"s{at // 2}")
+            memory.add(text, id=f"e{at}", session=f"s{at // 2}")
             if in_pieces:
                 memory.consolidate()
         memory.consolidate()
         results.append(memory.records(system=ID))
     assert list(results[0]) == list(results[1])
-    assert [one.text for one in results[0] if one.retired_at is None] == ["Ann eats soup", "Bob naps daily"] or sorted(
-        one.text for one in results[0] if one.retired_at is None
-    ) == ["Ann eats soup", "Bob naps daily"]
+    live = sorted(one.text for one in results[0] if one.retired_at is None)
+    assert live == ["Ann eats soup", "Bob naps daily"]
 
 
 @pytest.mark.parametrize("wrong", [{"compared": 0}, {"gap_minutes": 0}, {"longest": 0}, {"words": -1}], ids=str)

@@ -121,13 +121,13 @@ def test_what_was_helpful_is_found_better_by_its_cue_afterwards_and_as_before_as
     asked = memory.system(ID)
 
     def score(text: str, **when: Any) -> float:
-        return next((hit.score for hit in asked.search("river tea", **when) if hit.text == text), 0.0)
+        return next((hit.score for hit in asked.search("river", **when) if hit.text == text), 0.0)
 
     pot, other = list(TWO)
     then, before, before_other = clock.now(), score(pot), score(other)
     (value,) = [one for one in memory.records(system=ID, kind="value") if one.text == pot]
     clock.advance(timedelta(minutes=1))
-    memory.feedback(value.id if by == "value" else value.sources[0], "helpful", note="river tea")
+    memory.feedback(value.id if by == "value" else value.sources[0], "helpful", note="river")
     memory.consolidate()
     assert score(pot) > before + 0.05
     assert score(other) <= before_other

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import random
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +19,7 @@ from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.systems.mem0 import Params, history_of, replay
 from mnemic.testing import Asked, RuleLLM
-from systems.worlds import START, Said, empty, made, pasts, say
+from systems.worlds import Said, empty, made, pasts, say
 
 
 class Answers:
@@ -240,6 +244,33 @@ def test_the_newest_value_comes_first_and_the_old_one_as_of_then(
     before = [asked.search(question, limit=1, as_of=then)[0].text for _, _, question, _ in UPDATES]
     olds = ["Paris", "123", "Bosch", "blue", "Monday", "500"]
     assert [old for old, text in zip(olds, before, strict=True) if old not in text] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("embedder", ["hashing", "minilm"])
+@pytest.mark.parametrize("system", ["mem0", "keep-me-updated"])
+def test_of_real_keys_with_many_updates_the_newest_value_comes_first(
+    system: str, embedder: str, open_memory: Callable[..., Memory], clock: ManualClock
+) -> None:
+    folder = Path(os.environ.get("MNEMIC_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    path = folder / "pi-llm" / "dict_category_double-word_46-400_v1-1.json"
+    if not path.is_file():
+        pytest.skip("the key-value streams are not here; set MNEMIC_SHARED_DATA")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    draw = random.Random(1)
+    stream = [(key, draw.choice(values[key])) for _ in range(30) for key in draw.sample(sorted(values), len(values))]
+    memory, times = open_memory(embedder=embedder), list[tuple[Any, dict[str, str]]]()
+    for half in (stream[: len(stream) // 2], stream[len(stream) // 2 :]):
+        memory.add([f"{key}: {value}" for key, value in half], session="stream")
+        times.append((clock.now(), dict(half)))
+        clock.advance(timedelta(hours=1))
+    for at, newest in times:
+        tops = {
+            key: memory.system(system).search(f"What is the current value of {key}?", limit=1, as_of=at)[0].text
+            for key in newest
+        }
+        right = [key for key, value in newest.items() if tops[key].endswith(f"{key}: {value}")]
+        assert len(right) >= 0.95 * len(newest), {key: tops[key] for key in newest if key not in right}
 
 
 @given(past=pasts(max_size=20))

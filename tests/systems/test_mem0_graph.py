@@ -137,12 +137,12 @@ class FixedVectors:
 def test_nodes_of_one_name_or_nearly_one_are_merged_and_others_are_not(open_memory: Callable[..., Memory]) -> None:
     memory = open_memory(embedder=FixedVectors())
     memory.attach(ID, llm=model())
-    say(memory, "Ann | visits | New York", "Bob | visits | New  York ", "Cem | visits | Newer York")
-    say(memory, "Dana | visits | New York City")
+    say(memory, "Ann | visits | New York", "Bobby | visits | New  York ", "Dana | visits | New York City")
+    say(memory, "Cemile | visits | Newer York")
     memory.consolidate()
     assert [name for name in nodes(memory) if "york" in name] == ["new_york", "newer_york"]
     ends = {one.data["triple"][0]: one.data["to"] for one in memory.records(system=ID, kind="relation")}
-    assert ends["ann"] == ends["bob"] == ends["dana"] != ends["cem"]
+    assert ends["ann"] == ends["bobby"] == ends["dana"] != ends["cemile"]
 
 
 def test_facts_stand_beside_the_edges(memory: Memory) -> None:
@@ -161,7 +161,7 @@ def test_with_a_model_records_and_links_made_in_pieces_are_those_made_at_once(
         memory = open_memory()
         memory.attach(ID, llm=model(lambda edge, said: edge.startswith("ann") and "hates" in said))
         for at, text in enumerate(texts):
-            memory.add(text)
+            memory.add(text, id=f"e{at}")
             if at % every == 0:
                 memory.consolidate()
         memory.consolidate()

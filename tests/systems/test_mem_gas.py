@@ -118,13 +118,13 @@ class Words:
         return found
 
 
-LINKED = {  # what the second says is near the first, and has nothing of the question
+LINKED = {  # what the last says is near the first, and has nothing of the question
     "a": ["tea cup pot"],
-    "b": ["cup pot pot"],
     "c": ["car road"],
     "d": ["sun moon"],
     "e": ["fish boat"],
     "f": ["hat coat sock"],
+    "b": ["cup pot pot"],
 }
 
 
@@ -145,7 +145,7 @@ def test_a_session_that_only_links_lead_to_enters_with_the_walk_alone(open_memor
 
 
 def test_the_first_sessions_are_not_linked(open_memory: Callable[..., Memory]) -> None:
-    memory = told(open_memory(embedder=Words()), LINKED)
+    memory = told(open_memory(embedder=Words()), LINKED, first=6)
     assert memory._shared.store.records.links(ID, "") == []
 
 

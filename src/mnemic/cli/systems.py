@@ -145,25 +145,26 @@ def consolidate(
     from mnemic.progress import track
 
     with open_to_work(db, scope, embedder, llm) as memory:
-        done: dict[str, dict[str, Any]] = {name: {"observed": 0} for name in memory.attached()}
+        observed = {name: 0 for name in memory.attached()}
+        errors: dict[str, list[str]] = {}
         paths = list(memory.scopes())
         for path in track(paths, "Consolidating", len(paths), show=not as_json):
             below = path[len(memory.scope_path) :].removeprefix("/")
             found = memory.scope(below).consolidate(include_children=False, retry_failed=retry_failed)
             for name, report in found.items():
-                done[name]["observed"] += report["observed"]
+                observed[name] = observed.get(name, 0) + int(report["observed"])
                 if "error" in report:
-                    done[name].setdefault("errors", []).append(report["error"])
+                    errors.setdefault(name, []).append(str(report["error"]))
     if as_json:
-        render.as_json(done)
-    elif not done:
+        render.as_json({name: {"observed": n, "errors": errors.get(name, [])} for name, n in observed.items()})
+    elif not observed:
         typer.echo("No system is attached. `mnemic attach mem0` attaches one; `mnemic systems` lists them.")
     else:
-        for name, report in done.items():
-            typer.echo(f"{name}: {report['observed']:,} episodes observed")
-            for error in report.get("errors", ()):
+        for name, n in observed.items():
+            typer.echo(f"{name}: {n:,} episodes observed")
+            for error in errors.get(name, ()):
                 render.complain(f"{name}{': ' if error.startswith(':') else ' in '}{render.clean(error.lstrip(': '))}")
-    if any("errors" in report for report in done.values()):
+    if errors:
         raise typer.Exit(1)
 
 

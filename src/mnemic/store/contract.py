@@ -190,11 +190,14 @@ class RecordStore(Protocol):
         cursor_from: int,
         cursor_to: int,
         based_on: int | None = None,
+        last_removal: int | None = None,
     ) -> int:
         """Write the changes and move the cursor, in one transaction, if it still stands at `cursor_from`.
 
-        based_on: the version that the changes follow from; they are written only if nothing was since. Returns the version
-        that they make; 0, and nothing written, when another got there first.
+        based_on: the version that the changes follow from; they are written only if nothing was since. last_removal: the
+        newest removal of the scope (`Change.removal`) when its episodes were read; what may owe something to an episode that
+        was forgotten since is not written. Returns the version that they make; 0, and nothing written, when another got
+        there first.
         """
         ...
 

@@ -65,6 +65,7 @@ class SqliteRecords:
         cursor_from: int,
         cursor_to: int,
         based_on: int | None = None,
+        last_removal: int | None = None,
     ) -> int:
         """Write changes and move the cursor in one transaction; see the contract."""
 
@@ -76,7 +77,12 @@ class SqliteRecords:
             stands = connection.execute(
                 "SELECT seq, version, state FROM cursors WHERE system = ? AND scope_id = ?", (system, scope_id)
             ).fetchone() or (0, 0, None)
-            if stands[0] != cursor_from or based_on not in (None, stands[1]):
+            removal = connection.execute(
+                "SELECT coalesce(max(removal_id), 0) FROM removals WHERE scope_id = ?", (scope_id,)
+            ).fetchone()[0]
+            expected = (cursor_from, based_on, last_removal)
+            found = (stands[0], stands[1], removal)
+            if any(wanted not in (None, there) for wanted, there in zip(expected, found, strict=True)):
                 return 0
             version = write_changes(connection, scope_id, system, changes)
             state = stands[2] if changes.state is None else to_json(dict(changes.state))
@@ -272,9 +278,7 @@ def write_changes(connection: sqlite3.Connection, scope_id: int, system: str, ch
     for link in changes.put_links:
         _put_link(connection, scope_id, system, link)
     version = _next_version(connection)
-    connection.execute(
-        "UPDATE cursors SET version = ? WHERE system = ? AND scope_id = ?", (version, system, scope_id)
-    )
+    connection.execute("UPDATE cursors SET version = ? WHERE system = ? AND scope_id = ?", (version, system, scope_id))
     return version
 
 

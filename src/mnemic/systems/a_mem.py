@@ -177,7 +177,7 @@ class AMem(MemorySystem):
                 has_links = True
             tags = _clean(answer.tags_to_update)
             if tags and tags != tuple(note.data["tags"]):
-                shown = dict.fromkeys((*note.sources, *(other.sources[0] for other in near)))
+                shown = dict.fromkeys((*note.sources, *(_own(other) for other in near)))
                 about = replace(_about(note), tags=tags, path="llm")
                 note = replace(described(note, about), sources=tuple(shown))
                 has_tags = True
@@ -270,7 +270,7 @@ def note_of(episode: Episode, about: Attributes, scope: str) -> Record:
         sources=(episode.id,),
         recorded_at=episode.recorded_at,
         valid_from=episode.occurred_at,
-        data={"key": key, "version": 0, "content": content_of(episode)},
+        data={"key": key, "version": 0, "episode": episode.id, "content": content_of(episode)},
     )
     return described(bare, about)
 
@@ -339,6 +339,11 @@ def _key(record: Record) -> str:
     return str(record.data["key"])
 
 
+def _own(note: Record) -> str:
+    """The id of the turn that a note is of; its other sources are those that rewrote it."""
+    return str(note.data["episode"])
+
+
 def _version_id(key: str, version: int) -> str:
     return key if version == 0 else record_id(ID, "version", key, str(version))
 
@@ -401,7 +406,7 @@ def _rewrite(
     after = replace(before, context=context or before.context, tags=tags or before.tags, path="llm")
     if (after.context, after.tags) == (before.context, before.tags):
         return False
-    sources = dict.fromkeys((*old.sources, note.sources[0], *(one.sources[0] for one in near)))
+    sources = dict.fromkeys((*old.sources, _own(note), *(_own(one) for one in near)))
     new = described(_next(old, note.recorded_at, {**old.data, "is_stale": True}), after)
     vector = draft.vector(old.id)
     draft.retire(old.id, note.recorded_at, note.valid_from)
@@ -432,7 +437,7 @@ def _link(note: Record, other: Record) -> Link:
         kind="related",
         from_id=_key(note),
         to_id=_key(other),
-        sources=(note.sources[0], other.sources[0]),
+        sources=(_own(note), _own(other)),
         recorded_at=note.recorded_at,
     )
 
@@ -453,7 +458,7 @@ def _in_sight(scored: Sequence[tuple[Record, float]], cue: Cue, view: View) -> l
     wanted = cue.limit + page // 2
     for start in range(0, len(scored), page):
         some = [one for one in scored[start : start + page] if one[1] > 0.0]
-        own = [replace(record, sources=record.sources[:1]) for record, _ in some]
+        own = [replace(record, sources=(_own(record),)) for record, _ in some]
         found += [
             (record, min(score, 1.0))
             for (record, score), is_seen in zip(some, view.sees(own, cue), strict=True)

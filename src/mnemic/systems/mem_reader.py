@@ -7,12 +7,13 @@ value at a time, by which what contradicts it is found however little the two lo
 
 Card: memos. Source: MemOS, arXiv 2507.03724; the contracts of the calls as in its repository of mid-August 2025.
 """
+# ruff: noqa: SIM905 - word lists are read and edited as text
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -118,7 +119,10 @@ def read(unit: Sequence[Episode], ask: Asks) -> list[Item] | None:
 def read_by_rule(episode: Episode, other: str | None = None) -> list[Item]:
     """The items that one message states. other: whom its "you" means."""
     found: list[Item] = []
-    for fact in facts_in(episode, other):
+    facts = facts_in(episode, other)
+    if len(facts) == 1 and keyed(episode.text) is not None:
+        facts = [replace(facts[0], text=" ".join(episode.text.split()))]  # a line of a table is no clause of somebody's
+    for fact in facts:
         claims = claims_in(fact.text)
         kind = USER if any(one.is_single or one.attribute == "attitude" for one in claims) else LONG_TERM
         words = tuple(tags_of(fact.text)) + tuple(
@@ -135,9 +139,22 @@ def title_of(text: str) -> str:
     >>> title_of("water body: lagoon"), title_of("Ann joined a pottery class.")
     ('water body', 'pottery class')
     """
-    if match := _KEYED.match(text):
-        return " ".join(match[1].split()).casefold()
+    if (line := keyed(text)) is not None:
+        return line[0]
     return next((word.casefold() for word in keywords([text], 1)), "")
+
+
+def keyed(text: str) -> tuple[str, str] | None:
+    """(key, value) of a line such as "bird: emu", in small letters; None for others, also where a sentence has a label.
+
+    >>> keyed("Water body: lagoon"), keyed("Note: Bob is ill"), keyed("Ann has a dog.")
+    (('water body', 'lagoon'), None, None)
+    """
+    match = _KEYED.fullmatch(text.strip())
+    if match is None or len(match[2].split()) > _LONGEST_VALUE or _SENTENCE.search(match[2]):
+        return None
+    key = " ".join(match[1].split()).casefold()
+    return None if key in _LABELS else (key, " ".join(match[2].rstrip(" .;,").split()).casefold())
 
 
 def slots_of(text: str) -> tuple[str, ...]:
@@ -146,9 +163,9 @@ def slots_of(text: str) -> tuple[str, ...]:
     >>> slots_of("Ann's sister moved to Rome."), slots_of("bird: emu"), slots_of("Ann has a dog.")
     (('ann/sister|home',), ('bird:',), ())
     """
-    if match := _KEYED.match(text):
-        return (" ".join(match[1].split()).casefold() + ":",)
-    claims = [one for one in claims_in(text) if one.is_single]
+    if (line := keyed(text)) is not None:
+        return (line[0] + ":",)
+    claims = [one for one in claims_in(_without_label(text)) if one.is_single]
     return tuple(dict.fromkeys(f"{'/'.join(one.subject)}|{one.attribute}" for one in claims))
 
 
@@ -168,12 +185,12 @@ def judged_by_rule(old: str, new: str, cosine: float | None = None) -> Judgement
     >>> judged_by_rule("bird: emu", "bird: kea"), judged_by_rule("Ann has a dog.", "Ann has a cat.")
     ('contradictory', 'independent')
     """
-    one, other = _KEYED.match(old), _KEYED.match(new)
+    one, other = keyed(old), keyed(new)
     if one and other:
-        if title_of(old) != title_of(new):
+        if one[0] != other[0]:
             return "independent"
-        return "redundant" if old[one.end() :].casefold() == new[other.end() :].casefold() else "contradictory"
-    found = relation(old, new, similarity=cosine)
+        return "redundant" if one == other else "contradictory"
+    found = relation(_without_label(old), _without_label(new), similarity=cosine)
     if found in ("contradicts", "updates", "resolved"):
         return "contradictory"
     return "redundant" if found in ("same", "refines") else "independent"
@@ -215,4 +232,17 @@ def _judgement(word: str) -> Judgement:
     return "redundant" if word == "redundant" else "independent"
 
 
-_KEYED = re.compile(r"\s*([^\W\d_][^:.!?\n]{0,58}?)\s*:\s+(?=\S)")
+def _without_label(text: str) -> str:
+    """The sentence behind "Note: …"; the text itself where it is a line of a table, or has none."""
+    match = _KEYED.fullmatch(text.strip())
+    return match[2] if match is not None and keyed(text) is None else text
+
+
+_LONGEST_VALUE = 6  # words
+_KEYED = re.compile(r"([^\W\d_][^:.!?\n]{0,58}?)\s*:\s+(\S.*)", re.DOTALL)
+_SENTENCE = re.compile(
+    r"(?i)\b(?:i|we|he|she|it|they|you|is|are|was|were|am|has|have|had|thanks|thank)\b|[\w)][.!?]\s|[!?]$"
+)
+_LABELS = frozenset(
+    "note notes update reminder warning question answer todo fyi edit ps re summary example tip system user assistant".split()
+)

@@ -23,6 +23,8 @@ SYSTEMS: dict[str, str] = {
     "documents": "mnemic.systems.documents:Documents",
     "lightmem": "mnemic.systems.light_mem:LightMem",
     "light": "mnemic.systems.light:Light",
+    "mark": "mnemic.systems.mark:Mark",
+    "ram": "mnemic.systems.ram:Ram",
     "mem0": "mnemic.systems.mem0:Mem0",
     "mem0-additive": "mnemic.systems.mem0_additive:Mem0Additive",
     "mem0-graph": "mnemic.systems.mem0_graph:Mem0Graph",
@@ -42,6 +44,7 @@ SYSTEMS: dict[str, str] = {
     "malp": "mnemic.systems.malp:Malp",
     "structural-memory": "mnemic.systems.structural_memory:StructuralMemory",
     "memos": "mnemic.systems.memos:MemOS",
+    "factual-decomposition": "mnemic.systems.factual_decomposition:FactualDecomposition",
 }
 DEFAULT = "hybrid"
 

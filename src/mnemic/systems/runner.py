@@ -36,6 +36,7 @@ def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, no
     if type(system).observe is MemorySystem.observe:
         return Progress()  # it keeps no records, so there is nothing to catch up on
     while True:
+        removal = store.last_change(store.scope_ids(scope)).removal
         stands = store.records.cursor(name, scope)
         episodes = store.scan(scope, after=stands, limit=BATCH)
         if not episodes:
@@ -45,7 +46,13 @@ def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, no
         try:
             changes = system.observe(episodes, view)
             version = store.records.apply(
-                name, scope, changes, cursor_from=stands, cursor_to=last, based_on=view.based_on
+                name,
+                scope,
+                changes,
+                cursor_from=stands,
+                cursor_to=last,
+                based_on=view.based_on,
+                last_removal=removal,
             )
         except Exception as error:  # whatever a system raises, or wants written, the reason is kept
             return _failed(store, name, scope, "observe", error, now, observed)
@@ -62,13 +69,20 @@ def consolidate(system: MemorySystem, scope: str, store: Store, view_of: ViewOf,
     if progress.error or type(system).consolidate is MemorySystem.consolidate:
         return progress
     name = system.card.id
+    removal = store.last_change(store.scope_ids(scope)).removal
     stands = store.records.cursor(name, scope)
     try:
         view = view_of(scope, name, stands)
         changes = system.consolidate(view)
         if changes:
             version = store.records.apply(
-                name, scope, changes, cursor_from=stands, cursor_to=stands, based_on=view.based_on
+                name,
+                scope,
+                changes,
+                cursor_from=stands,
+                cursor_to=stands,
+                based_on=view.based_on,
+                last_removal=removal,
             )
             if version:
                 view.applied(changes, version)

@@ -217,11 +217,11 @@ class SalmSocial(MemorySystem):
             self._admit(draft, item.id, episode)
 
     def _admit(self, draft: Draft, id: str, episode: Episode) -> None:
-        """Put an item into the working set, and take out what scores lowest beyond its capacity."""
+        """Put an item into the working set; of the others, what scores lowest goes to the archive beyond its capacity."""
         step, working = draft.state.get("step", 0), draft.state.setdefault(WORKING, {})
         working[id] = step
         while len(working) > self.params.capacity:
-            kept = [(one, last, record) for one, last in working.items() if (record := draft.get(one)) is not None]
+            kept = [(one, last, record) for one, last in working.items() if one != id and (record := draft.get(one))]
             lowest = min(
                 kept,
                 key=lambda one: (

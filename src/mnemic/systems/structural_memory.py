@@ -20,7 +20,7 @@ from mnemic.models.prompt import Prompt, Shown
 from mnemic.ops.extract import extract_facts
 from mnemic.ops.repeats import containment
 from mnemic.ops.rerank import rerank
-from mnemic.ops.summarise import summarise
+from mnemic.ops.summarise import Said, summarise
 from mnemic.ops.triples import extract_triples
 from mnemic.store.contract import Changes
 from mnemic.systems.chunked import CHUNK, Chunk, Standing, follow
@@ -44,8 +44,8 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 FACTS = """
 "turns" holds a part of a conversation or document; each turn has a number, a time and a speaker. Take it apart into atomic facts:
-the smallest statements that are true alone. One fact is one short sentence, with names in the place of every pronoun, and with the
-place, date or number that belongs to it. Leave out nothing that is stated, and add nothing.
+the smallest statements that are true alone. One fact is one short sentence, with names in the place of every pronoun, and with
+the place, date or number that belongs to it. Leave out nothing that is stated, and add nothing.
 Answer with {"facts": [{"text": the fact, "turns": [numbers of the turns it came from]}]}.
 """
 TRIPLES = """
@@ -184,7 +184,8 @@ class _Units:
                 parts = {"subject": one.subject, "relation": one.relation, "object": one.object}
                 made.append(draft.put(chunk.unit(ID, TRIPLE, text, one.episode_ids, one.path, **parts)))
         if SUMMARY in self._kinds:
-            said = [*facts, *chunk.turns] if facts and facts[0].path == "llm" else [*chunk.turns]
+            said: list[Said] = [*facts] if facts and facts[0].path == "llm" else []
+            said += chunk.turns
             summary = summarise(said, ask, step="summary", task=SUMMARISE, max_words=_SUMMARY_WORDS)
             if summary.text:
                 made.append(draft.put(chunk.unit(ID, SUMMARY, summary.text, chunk.sources, summary.path)))

@@ -24,8 +24,9 @@ from mnemic.clock import to_microseconds
 from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.models.prompt import Prompt, Shown, turns
-from mnemic.ops.claims import Claim, claims_in, content, same_owner, verdict
-from mnemic.ops.extract import Fact, extract_facts, facts_in
+from mnemic.ops.cause_effect import CHANGED, RELATIONS, related, still_standing, takes_back
+from mnemic.ops.claims import Claim, claims_in
+from mnemic.ops.extract import extract_facts, facts_in
 from mnemic.ops.segment import sessions_in
 from mnemic.ops.timeline import Dated, Relation, Timeline, chosen
 from mnemic.store.contract import Changes
@@ -37,8 +38,6 @@ from mnemic.text.terms import terms
 
 ID = "theanine"
 MEMORY, TIMELINE = "memory", "timeline"
-CHANGED, SAME_TOPIC = "Changed", "SameTopic"
-RELATIONS = (CHANGED, "Cause", "Reason", "HinderedBy", "React", "Want", SAME_TOPIC)
 
 SUMMARISE = """
 A conversation has ended. "turns" holds it, in order; each turn has a number, a time and a speaker. List what it tells about the
@@ -236,7 +235,7 @@ class _Writing:
     ) -> tuple[list[Record], list[Link]]:
         facts = extract_facts(unit, self._view.ask, step="summarise", task=SUMMARISE)
         if facts and facts[0].path == "offline":
-            facts = standing(facts)
+            facts = still_standing(facts)
         number, by_id = len(self._sessions) + 1, {one.id: one for one in unit}
         made: dict[str, Record] = {}
         for fact in facts:
@@ -417,7 +416,7 @@ class _Sight:
         for text in (old, new):
             if text not in self._claims:
                 self._claims[text] = claims_in(text)
-        return _takes_back(self._claims[old], self._claims[new])
+        return takes_back(self._claims[old], self._claims[new])
 
     def _is_known(self, link: Link) -> bool:
         return self.cue.as_of is None or link.recorded_at <= self.cue.as_of
@@ -574,69 +573,3 @@ def _link(older: Record, newer: Record, kind: str, answer: RelationAnswer | None
         recorded_at=newer.recorded_at,
         data=data,
     )
-
-
-# -- without a model ------------------------------------------------------------------------------------------
-
-
-def standing(facts: Sequence[Fact]) -> list[Fact]:
-    """The facts of a session without those that a later one of them takes back.
-
-    >>> from datetime import UTC, datetime
-    >>> said = [Fact(text, ("e",), "Ann", datetime(2024, 5, 1, tzinfo=UTC)) for text in ("bird: emu", "fish: eel", "bird: owl")]
-    >>> [one.text for one in standing(said)]
-    ['fish: eel', 'bird: owl']
-    """
-    left: list[tuple[Fact, list[Claim]]] = []
-    for fact in facts:
-        claims = claims_in(fact.text)
-        left = [(one, old) for one, old in left if not _takes_back(old, claims)]
-        left.append((fact, claims))
-    return [one for one, _ in left]
-
-
-def related(older: str, newer: str) -> str | None:
-    """The relation of two memories by rule: a change first, then what cue words in the newer one tell, else the same topic.
-
-    >>> related("Ann lives in Oslo.", "Ann moved to Rome."), related("Ann lives in Oslo.", "Ann likes tea.")
-    ('Changed', None)
-    >>> related("Ann adopted a puppy from the shelter.", "Ann is so happy with the puppy from the shelter.")
-    'React'
-    """
-    claims, news = claims_in(older), claims_in(newer)
-    if _takes_back(claims, news):
-        return CHANGED
-    one, other = content(older), content(newer)
-    common = one & other
-    if len(common) < 2 or len(common) < 0.2 * len(one | other):
-        return None
-    return next((kind for kind, cues in _CUES if cues.search(newer)), SAME_TOPIC)
-
-
-def _takes_back(old: Sequence[Claim], new: Sequence[Claim]) -> bool:
-    """Whether what is claimed later stands in the place of what was claimed before; also where it only says it more closely."""
-    return any(
-        (said := verdict(one, other)) in ("contradicts", "updates", "resolved")
-        or (said in ("agrees", "unrelated") and _is_same_state(one, other))
-        for one in old
-        for other in new
-    )
-
-
-def _is_same_state(old: Claim, new: Claim) -> bool:
-    """Whether both give a value, and not the same, for what can have but one."""
-    same = same_owner(old.subject, new.subject) and old.attribute == new.attribute
-    is_single = old.is_single and new.is_single and not new.is_additive
-    is_alike = old.is_negative == new.is_negative and old.is_ended == new.is_ended
-    return same and is_single and is_alike and old.value != new.value
-
-
-_CUES = tuple(
-    (kind, re.compile(rf"\b(?:{words})\b", re.IGNORECASE))
-    for kind, words in (
-        ("HinderedBy", r"can't|cannot|couldn't|unable to|had to (?:cancel|stop|postpone)|cancel\w*|postpon\w*|not able to"),
-        ("Cause", r"because|since|due to|thanks to|that's why|therefore|as a result|so that|led to|inspired by"),
-        ("Want", r"want\w*|hop(?:es?|ing)|plan(?:s|ning)?|going to|wish\w*|would (?:like|love)|looking forward"),
-        ("React", r"feel\w*|felt|happy|sad|excited|proud|nervous|grateful|upset|relieved|glad|thrilled|disappointed"),
-    )
-)  # fmt: skip

@@ -344,6 +344,12 @@ class _Table:
         for one in draft.records((KIND,)):
             self._members.setdefault(one.data["bucket"], {})[one.id] = None
 
+    def next_number(self) -> int:
+        """A place behind all thoughts so far."""
+        number = int(self._draft.state.get("thoughts", 0))
+        self._draft.state["thoughts"] = number + 1
+        return number
+
     def bucket(self, vector: NDArray[np.float32]) -> int:
         """Where a vector falls."""
         return self._hash.bucket(vector)
@@ -378,8 +384,9 @@ class _Table:
         self._members.get(record.data["bucket"], {}).pop(record.id, None)
 
 
-def _order(record: Record) -> tuple[datetime, datetime, str]:
-    return record.recorded_at, record.valid_from or record.recorded_at, record.id
+def _order(record: Record) -> int:
+    """The place of a thought among all, in the order in which they were thought."""
+    return int(record.data["number"])
 
 
 def _head(record: Record) -> str:
@@ -431,10 +438,18 @@ def _insert(
 ) -> list[Record]:
     """Put the thoughts about an exchange into the buckets of their vectors."""
     when = {one.id: one.occurred_at for one in unit}
+    number = draft.state.get("thoughts", 0)
     made = []
-    for thought, vector in zip(thoughts, view.embed([one.text for one in thoughts]), strict=True):
+    vectors = view.embed([one.text for one in thoughts])
+    for number, (thought, vector) in enumerate(zip(thoughts, vectors, strict=True), start=number):
         bucket = table.bucket(vector)
-        data = {"head": thought.head, "relation": thought.relation, "tail": thought.tail, "bucket": bucket}
+        data = {
+            "head": thought.head,
+            "relation": thought.relation,
+            "tail": thought.tail,
+            "bucket": bucket,
+            "number": number,
+        }
         record = Record(
             id=record_id(ID, KIND, *when, thought.text),
             system=ID,
@@ -450,6 +465,7 @@ def _insert(
         if not is_provisional:
             waiting = draft.state.setdefault("fresh", {}).setdefault(str(bucket), [])
             waiting += [record.id] if record.id not in waiting else []
+            draft.state["thoughts"] = number + 1
     return made
 
 
@@ -511,7 +527,7 @@ def _merge(
             sources=tuple(dict.fromkeys(source for one in old for source in one.sources)),
             recorded_at=at.recorded_at,
             valid_from=max(one.valid_from or one.recorded_at for one in old),
-            data={**data, "previous": ids},
+            data={**data, "previous": ids, "number": table.next_number()},
             retired_at=None,
             valid_to=None,
         ),
