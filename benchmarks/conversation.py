@@ -53,7 +53,13 @@ def main() -> None:
         import updates
 
         updates.updated(
-            systems, options.out, options.data, options.work, sizes=options.updates, embedder=options.embedder
+            systems,
+            options.out,
+            options.data,
+            options.work,
+            sizes=options.updates,
+            embedder=options.embedder,
+            samples=options.samples,
         )
     else:
         import hostile
@@ -79,8 +85,7 @@ def parse() -> argparse.Namespace:
             part.add_argument("--plot", type=Path, default=PICTURE)
         if name in ("recorded", "update"):
             part.add_argument("--embedder", default="auto")
-        if name == "recorded":
-            part.add_argument("--samples", type=int, help="conversations; all five by default")
+            part.add_argument("--samples", type=int, metavar="N", help="the first N conversations of a data set alone")
         if name == "update":
             part.add_argument("--updates", type=lambda text: [int(n) for n in text.split(",")], default=[2, 8, 24, 48])
     point = parts.add_parser("point")

@@ -20,31 +20,47 @@ from mnemic.text.terms import terms
 
 DIM = 384  # as all-MiniLM-L6-v2
 BEGAN_AT = datetime(2023, 1, 2, 9, tzinfo=UTC)
+
+
+def _each(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
 PEOPLE = ("Ana", "Ben", "Chidi", "Dora", "Emil", "Farah")
 _OF = {
-    "place": "Porto Bergen Lyon Austin Kyoto Tartu Nairobi Cork Graz Quito Bath Oaxaca Leeds Malmo Turin Perth".split(),
+    "place": _each("Porto Bergen Lyon Austin Kyoto Tartu Nairobi Cork Graz Quito Bath Oaxaca Leeds Malmo Turin Perth"),
     "job": [
         *("a nurse", "a baker", "a welder", "a teacher", "a translator", "a gardener", "a pilot", "a librarian"),
         *("a carpenter", "a chemist", "a violinist", "a postman"),
     ],
-    "pet": [f"a {adjective} {animal}" for adjective in ("grey", "young", "lame", "noisy") for animal in ("cat", "dog", "parrot", "tortoise")],
-    "hobby": "pottery chess sailing baking climbing astronomy knitting fencing swimming photography beekeeping judo".split(),
-    "food": "pizza ramen curry paella dumplings lentils sushi pancakes goulash falafel risotto".split(),
-    "relative": "sister brother mother uncle cousin niece neighbour grandfather colleague flatmate".split(),
-    "thing": "bicycle camera piano kayak telescope guitar tent sewing-machine laptop clock sofa bookshelf".split(),
+    "pet": [
+        f"a {adjective} {animal}"
+        for adjective in ("grey", "young", "lame", "noisy")
+        for animal in ("cat", "dog", "parrot", "tortoise")
+    ],
+    "hobby": _each(
+        "pottery chess sailing baking climbing astronomy knitting fencing swimming photography beekeeping judo"
+    ),
+    "food": _each("pizza ramen curry paella dumplings lentils sushi pancakes goulash falafel risotto"),
+    "relative": _each("sister brother mother uncle cousin niece neighbour grandfather colleague flatmate"),
+    "thing": _each("bicycle camera piano kayak telescope guitar tent sewing-machine laptop clock sofa bookshelf"),
     "event": [
         *("a wedding", "a job interview", "a school play", "the marathon", "a surgery", "the book fair", "a concert"),
         *("the harvest", "an exhibition", "a funeral", "a house warming"),
     ],
-    "feeling": "nervous proud tired relieved curious homesick cheerful worried grateful restless".split(),
-}  # fmt: skip
+    "feeling": _each("nervous proud tired relieved curious homesick cheerful worried grateful restless"),
+}
 _STATES = {  # of which one holds at a time
-    "home": ("I live in {place} now.", "I moved to {place} last month, the flat has {n} rooms.", "We left for {place}, I live there now."),
+    "home": (
+        "I live in {place} now.",
+        "I moved to {place} last month, the flat has {n} rooms.",
+        "We left for {place}, I live there now.",
+    ),
     "work": ("I work as {job} these days.", "I am {job} now, the shift starts at {n}.", "I quit, and became {job}."),
     "pet": ("I have {pet} called {name}.", "We adopted {pet}, and named it {name}."),
     "plan": ("I am planning a trip to {place} in {month}.", "I changed my mind: it will be {place} in {month}."),
     "hobby": ("I took up {hobby} at the club on {day}.", "I gave up everything but {hobby}."),
-}  # fmt: skip
+}
 _EVENTS = (
     "Yesterday my {relative} and I went to {event} in {place}.",
     "My {relative} {name} gave me a {thing} for {price} euros.",
@@ -67,9 +83,9 @@ _TALK = (
     "Haha, same here.",
     "Did you see {name} lately?",
 )
-_MONTHS = "January March May June August October December".split()
-_DAYS = "Monday Tuesday Thursday Friday Saturday Sunday".split()
-_NAMES = "Luna Oskar Mina Rufus Tilda Hugo Pia Kasper Nour Ivo Greta Timo Selma Bruno".split()
+_MONTHS = ["January", "March", "May", "June", "August", "October", "December"]
+_DAYS = ["Monday", "Tuesday", "Thursday", "Friday", "Saturday", "Sunday"]
+_NAMES = _each("Luna Oskar Mina Rufus Tilda Hugo Pia Kasper Nour Ivo Greta Timo Selma Bruno")
 
 
 def messages(n: int, seed: int = 0) -> list[dict[str, Any]]:

@@ -82,7 +82,8 @@ def apart(system: str, n: int, limit_s: float) -> dict[str, Any]:
     if ended.returncode:
         lines = ended.stderr.strip().splitlines() or ["no word of why"]
         return {"system": system, "n": n, "error": lines[-1], "whole_s": time.perf_counter() - began}
-    return json.loads(ended.stdout.splitlines()[-1]) | {"whole_s": time.perf_counter() - began}
+    point: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return point | {"whole_s": time.perf_counter() - began}
 
 
 def speeds(systems: Sequence[str], out: Path, *, n: int, runs: int, limit_s: float) -> None:

@@ -38,7 +38,17 @@ def calls(systems: Sequence[str], out: Path, data: Path, *, turns: int) -> None:
     names = ("calls", "tokens_in", "tokens_out", "empty", "given_up", "recall_calls", "elapsed_s", "error")
     show(
         f"Asked for 100 turns of LoCoMo ({len(sample.turns)} were taken in)",
-        ("system", "calls", "tokens in", "tokens out", "of them empty", "given up", "calls a recall", "s in all", "error"),
+        (
+            "system",
+            "calls",
+            "tokens in",
+            "tokens out",
+            "of them empty",
+            "given up",
+            "calls a recall",
+            "s in all",
+            "error",
+        ),
         ([row["system"], *(row[name] for name in names)] for row in sorted(rows, key=lambda row: -row["calls"])),
     )
     show(

@@ -30,7 +30,7 @@ def scripted(evolve: Any) -> RuleLLM:
 
 def number_of(asked: Asked, word: str) -> str:
     """The number under which the neighbour with a word is shown."""
-    return next(one["id"] for one in asked.data["neighbours"] if word in one["content"])
+    return str(next(one["id"] for one in asked.data["neighbours"] if word in one["content"]))
 
 
 def boxed(open_memory: Open, evolve: Any, texts: list[str], **parameters: Any) -> Memory:

@@ -173,7 +173,8 @@ def test_drift_is_the_distance_of_personality_vectors_and_nothing_for_one_that_d
     still = drift([[1.0, 0.0]] * 3)
     assert [one.distance for one in still] == [0.0, 0.0, 0.0]
     (moved,) = drift([[1.0, 0.0], [0.0, 1.0]])
-    assert (moved.distance, moved.bound) == (pytest.approx(2**0.5), pytest.approx(0.12))
+    assert moved.distance == pytest.approx(2**0.5)
+    assert moved.bound == pytest.approx(0.12)
 
 
 def test_scores_rank_as_attention_times_recency_times_importance() -> None:

@@ -30,4 +30,4 @@ class WordAxes:
             for axis, word in enumerate(self.words):
                 rows[row, axis] = said.count(word)
             rows[row, -1] = REST
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)

@@ -8,18 +8,21 @@ the rules are ours, and never find a Reason: that an earlier event is explained 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mnemic.ops.claims import Claim, claims_in, content, same_owner, verdict
 from mnemic.ops.extract import Fact
 
+Reading = Callable[[str], list[Claim]]
 CHANGED, SAME_TOPIC = "Changed", "SameTopic"
 RELATIONS = (CHANGED, "Cause", "Reason", "HinderedBy", "React", "Want", SAME_TOPIC)
 _COMMON, _SHARE = 2, 0.2  # terms that two memories of one topic have in common, and their share of all
 
 
-def still_standing(facts: Sequence[Fact]) -> list[Fact]:
+def still_standing(facts: Sequence[Fact], read: Reading = claims_in) -> list[Fact]:
     """The facts of a session without those that a later one of them takes back.
+
+    read: how a text's claims are read, for a caller that keeps them.
 
     >>> from datetime import UTC, datetime
     >>> said = [Fact(text, ("e",), "Ann", datetime(2024, 5, 1, tzinfo=UTC)) for text in ("bird: emu", "fish: eel", "bird: owl")]
@@ -28,13 +31,13 @@ def still_standing(facts: Sequence[Fact]) -> list[Fact]:
     """
     left: list[tuple[Fact, list[Claim]]] = []
     for fact in facts:
-        claims = claims_in(fact.text)
+        claims = read(fact.text)
         left = [(one, old) for one, old in left if not takes_back(old, claims)]
         left.append((fact, claims))
     return [one for one, _ in left]
 
 
-def related(older: str, newer: str) -> str | None:
+def related(older: str, newer: str, read: Reading = claims_in) -> str | None:
     """The relation of two memories by rule: a change first, then what cue words in the newer one tell, else the same topic.
 
     >>> related("Ann lives in Oslo.", "Ann moved to Rome."), related("Ann lives in Oslo.", "Ann likes tea.")
@@ -42,8 +45,7 @@ def related(older: str, newer: str) -> str | None:
     >>> related("Ann adopted a puppy from the shelter.", "Ann is so happy with the puppy from the shelter.")
     'React'
     """
-    claims, news = claims_in(older), claims_in(newer)
-    if takes_back(claims, news):
+    if takes_back(read(older), read(newer)):
         return CHANGED
     one, other = content(older), content(newer)
     common = one & other

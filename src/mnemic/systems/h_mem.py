@@ -105,6 +105,7 @@ class Filed:
     """Where an episode belongs, and how it is told."""
 
     labels: tuple[str, str, str]  # domain, category, trace
+    gist: str  # what stands for the trace among the vectors
     text: str
     embedded: str
     data: Mapping[str, Any]
@@ -140,7 +141,7 @@ class HMem(MemorySystem):
             "Children are named by stable ids in links, not by their place in a list.",
             "A profile is told by each episode it shows in; there is no single profile that is overwritten.",
             "Without a model the domain is the foremost of a short list of topics, the category the two foremost together, "
-            "the trace its keywords.",
+            "the trace its keywords, compared together with the first text that left it.",
             "What lies under a domain out of the k best is unreachable, as in the paper; `fallback` searches all episodes "
             "for the places that are left. So does a cue with a session, window or filter, which the layers know nothing of.",
         ),
@@ -208,14 +209,16 @@ def filed(episode: Episode, answer: FiledAnswer | None) -> Filed:
                 "profile": " ".join(answer.user_profile.split())[:_TEXT],
                 "when": _date(answer.timestamp),
             }
-            return Filed(labels, text or own, text or episode.text, {key: one for key, one in data.items() if one})
+            return Filed(
+                labels, trace, text or own, text or episode.text, {key: one for key, one in data.items() if one}
+            )
     tags = tags_of(episode.text, 2)
     domain = tags[0] if tags else "daily life"
     category = " and ".join(tags) if tags else f"said by {_label(episode.speaker)}"
     trace = ", ".join(keywords([episode.text], 3, [episode.speaker])) or "small talk"
     shows = [fact.text for fact in facts_in(episode) if _SHOWS_PROFILE.search(fact.text)]
     data = {BY: "offline", **({"profile": " ".join(shows)} if shows else {})}
-    return Filed((domain, category, trace), own, episode.text, data)
+    return Filed((domain, category, trace), f"{trace}: {episode.text}", own, episode.text, data)
 
 
 class Filing:
@@ -226,15 +229,15 @@ class Filing:
         self._scope = view.scope
         self._params = params
         self._families: dict[str, Family] = {}
-        texts = list(dict.fromkeys(text for one in filed for text in (*one.labels, one.embedded)))
+        texts = list(dict.fromkeys(text for one in filed for text in (*one.labels[:2], one.gist, one.embedded)))
         self._vectors: dict[str, Vector] = dict(zip(texts, view.embed(texts), strict=True))
         self._view = view
 
     def file(self, episode: Episode, filed: Filed) -> None:
         """Put an episode under its trace."""
         parent = ROOT
-        for layer, label in zip(LAYERS, filed.labels, strict=False):
-            parent = self._entry(layer, label, parent, episode, filed.data[BY])
+        for layer, label, text in zip(LAYERS, filed.labels, (*filed.labels[:2], filed.gist), strict=False):
+            parent = self._entry(layer, label, text, parent, episode, filed.data[BY])
         id = record_id(ID, EPISODE, episode.id)
         data = {**filed.data, "parent": parent}
         self._put(
@@ -266,12 +269,12 @@ class Filing:
         vector: Vector = self._view.embed([note])[0]
         self._put(record_id(ID, EPISODE, feedback.source), EPISODE, note, sources, episode, feedback.at, data, vector)
 
-    def _entry(self, layer: str, label: str, parent: str, episode: Episode, by: str) -> str:
+    def _entry(self, layer: str, label: str, text: str, parent: str, episode: Episode, by: str) -> str:
         """The entry of that label under a parent: of the same words, or else of the same meaning, or a new one."""
         id = record_id(ID, layer, parent, label.casefold())
         if self.draft.get(id) is not None:
             return id
-        vector = self._vectors[label]
+        vector = self._vectors[text]
         near = self._family(parent).nearest(vector)
         if near is not None and near[1] >= self._params.same:
             return near[0]

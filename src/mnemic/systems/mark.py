@@ -22,7 +22,7 @@ from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.models.prompt import Prompt, numbered, turns
 from mnemic.ops.decay import days, persistence
-from mnemic.ops.extract import LONGEST_FACT, facts_in
+from mnemic.ops.extract import LONGEST_FACT, entities_of, facts_in
 from mnemic.ops.repeats import content_hash, has_number
 from mnemic.ops.repeats import turns as turns_round
 from mnemic.ops.summarise import central
@@ -398,7 +398,9 @@ def _believes(draft: Draft, record: Record) -> float:
 
 
 def _alike(old: Record, new: Refined) -> bool:
-    """Whether nothing in which two texts differ makes them two statements."""
+    """Whether nothing in which two texts differ, such as a name or a number, makes them two statements."""
+    if set(entities_of(old.text)) != set(entities_of(new.text)):
+        return False
     differing = frozenset(normalised(old.text).split()) ^ frozenset(normalised(new.text).split())
     return not has_number(differing) and not turns_round(differing)
 

@@ -186,6 +186,9 @@ class FactStore:
         self._system, self._params, self._view, self._draft = system, params, view, draft
         self._foreseen: dict[str, list[Fact]] = {}  # by episode
         self._vectors: dict[str, Vector] = {}  # by text
+        self.outdated: list[
+            tuple[str, str]
+        ] = []  # (a text that went, the new fact for which it did), for who works beside it
 
     def cut(self, episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Episode]]:
         """Pairs of messages, and runs of an agent."""
@@ -267,6 +270,9 @@ class FactStore:
         records = sorted(near.values(), key=lambda one: (one.recorded_at, one.id))
         for change in decide(facts, records, ask, similarity=self._similarity(vectors, records)):
             old = near.get(change.old_id or "")
+            if old is not None and change.event in ("update", "delete") and change.reason != "refines":
+                at = change.fact_index
+                self.outdated.append((old.text, facts[at].text if at is not None else change.text))
             if change.event == "add":
                 self._put(change, None, facts, unit, ledger)
             elif old is not None and (change.event == "update" or self._is_restated(change, facts, unit)):

@@ -73,7 +73,7 @@ class Params:
 
     messages: int = 2  # that are read together
     recent: int = 10  # messages before them that the model is shown
-    similar: int = 10  # stored facts, or edges, with which a new one is compared
+    similar: int = 10  # stored facts with which a new one is compared
     found: float = 0.7  # cosine from which a node is one that a name means, when searching
     merged: float = 0.9  # cosine from which a name is that of a node there is, when writing
     edges: int = 5  # that come with the facts of a recall
@@ -125,7 +125,7 @@ class Mem0Graph(MemorySystem):
             "Both modes of the paper at once: an edge's score has its meaning, its words, and whether it touches a named entity.",
             "Names and relations are split into words on both sides before BM25, which else finds few three-word documents.",
             "Outdated edges are named by number in one call, instead of one tool call for each.",
-            "Without a model, edges are the triples of each message, and what `ops.update.relation` contradicts is retired.",
+            "Without a model, edges are the triples of each message; those of a fact that a new one outdates are retired with it.",
         ),
     )
 
@@ -238,6 +238,7 @@ class Graph:
             return False
         if not self._draw_by_model(unit, ledger):
             self._draw_by_rule(unit, before, ledger)
+        self._facts.outdated.clear()
         return True
 
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
@@ -258,17 +259,17 @@ class Graph:
         self._vectors |= dict(zip(missing, self._view.embed(missing), strict=True))
 
     def _draw_by_rule(self, unit: Sequence[Episode], before: Sequence[Episode], ledger: Ledger) -> None:
+        for old, new in self._facts.outdated:
+            for one in triples_in(old):
+                if relation(one.text, new) in ("updates", "contradicts", "resolved"):
+                    self._embed(_texts(one))
+                    edge = self._edge(self._key(one, self._node(one.subject), self._node(one.object)))[1]
+                    if edge is not None:
+                        self._retire(edge, unit, ledger)
+        self._facts.outdated.clear()
         for at, episode in enumerate(unit):
             triples = self._foreseen.get(episode.id)
             for one in self._stated(episode, [*before, *unit[:at]]) if triples is None else triples:
-                self._embed(_texts(one))
-                subject = self._node(one.subject)
-                near = self._draft.nearest(self._vectors[one.text], self._params.similar, kinds=[EDGE])
-                for old, cosine in near:
-                    if old.data["from"] == subject and old.data["triple"] != list(one.key):
-                        kind = relation(old.text, one.text, similarity=cosine)
-                        if kind in ("updates", "contradicts", "resolved"):
-                            self._retire(old, [episode], ledger)
                 self._draw(one, [episode], ledger, {})
 
     def _draw_by_model(self, unit: Sequence[Episode], ledger: Ledger) -> bool:
@@ -323,18 +324,14 @@ class Graph:
         """An edge: a new one, or stated again."""
         self._embed(_texts(one))
         ends = [self._make_node(name, one, said, ledger, types) for name in (one.subject, one.object)]
-        key = record_id(ID, EDGE, ends[0], normal_name(one.relation), ends[1])
-        id, again, edge = key, 0, self._draft.get(key)
-        while edge is not None and edge.retired_at is not None:  # it held, ceased to, and holds again
-            again += 1
-            id = record_id(ID, EDGE, key, str(again))
-            edge = self._draft.get(id)
+        key = self._key(one, *ends)
+        again, edge = self._edge(key)
         if edge is None or any(episode.supersedes for episode in said):
             if edge is not None:  # what a correction corrects may be all that stands behind the edge
                 self._retire(edge, said, ledger)
-                id = record_id(ID, EDGE, key, str(again + 1))
+                again += 1
             data: dict[str, Any] = {"key": key, "from": ends[0], "to": ends[1], "triple": list(one.key), BY: one.path}
-            edge = self._record(id, EDGE, one.text, said, data)
+            edge = self._record(_version(key, again), EDGE, one.text, said, data)
             ledger.put(edge, vector=self._vectors[one.text])
         for episode in said:
             ledger.put_link(
@@ -349,6 +346,17 @@ class Graph:
                     recorded_at=episode.recorded_at,
                 )
             )
+
+    def _key(self, one: Triple, start: str, end: str) -> str:
+        return record_id(ID, EDGE, start, normal_name(one.relation), end)
+
+    def _edge(self, key: str) -> tuple[int, Record | None]:
+        """(how often an edge has ceased to hold, the edge as it holds now)."""
+        again, edge = 0, self._draft.get(key)
+        while edge is not None and edge.retired_at is not None:
+            again += 1
+            edge = self._draft.get(_version(key, again))
+        return again, edge
 
     def _make_node(
         self, name: str, one: Triple, said: Sequence[Episode], ledger: Ledger, types: Mapping[str, str]
@@ -394,6 +402,11 @@ def mentions(links: Iterable[Link], as_of: datetime | None = None) -> dict[str, 
         if one.kind == STATED and (as_of is None or one.recorded_at <= as_of):
             counts[one.from_id] = counts.get(one.from_id, 0) + 1
     return counts
+
+
+def _version(key: str, again: int) -> str:
+    """The id of an edge that has ceased to hold so often before."""
+    return record_id(ID, EDGE, key, str(again)) if again else key
 
 
 def _texts(one: Triple) -> tuple[str, str, str]:

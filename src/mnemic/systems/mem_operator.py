@@ -225,8 +225,8 @@ class Operator:
             self._put(record, ledger)
             self._reorganise(record, near, ledger)
             return
-        for old, cosine in near:
-            judgement = judged_by_rule(old.text, record.text, cosine)
+        judgements = [judged_by_rule(old.text, record.text, cosine) for old, cosine in near]
+        for (old, _), judgement in zip(near, judgements, strict=True):
             if judgement == "redundant" and says_less(record.text, old.text) and not is_correction:
                 return
             if judgement == "contradictory" and _said_at(old) > item.said_at and not is_correction:
@@ -234,8 +234,8 @@ class Operator:
                 self._archive(record, old, known_at, ledger)
                 return
         self._put(record, ledger)
-        for old, cosine in near:
-            if judged_by_rule(old.text, record.text, cosine) != "independent":
+        for (old, _), judgement in zip(near, judgements, strict=True):
+            if judgement != "independent":
                 self._archive(old, record, known_at, ledger)
         self._trim(item.memory_type, known_at, ledger)
 
@@ -332,7 +332,7 @@ class Operator:
         if asked:
             self._schedule(asked)
         active, last = len(self._at_hand().memories), int(self._draft.state.get("structured", 0))
-        if active >= self._params.cluster and (active >= 1.5 * last or 2 * active <= last):
+        if active >= self._params.cluster and (active >= 2 * last or 2 * active <= last):
             self._draft.state["structured"] = active
             self._structure(unit[-1])
 

@@ -241,7 +241,7 @@ def _without_label(text: str) -> str:
 _LONGEST_VALUE = 6  # words
 _KEYED = re.compile(r"([^\W\d_][^:.!?\n]{0,58}?)\s*:\s+(\S.*)", re.DOTALL)
 _SENTENCE = re.compile(
-    r"(?i)\b(?:i|we|he|she|it|they|you|is|are|was|were|am|has|have|had|thanks|thank)\b|[\w)][.!?]\s|[!?]$"
+    r"(?i)\b(?:i|we|he|she|it|they|you|thanks|thank)\b|(?<=\w )(?:is|are|was|were|am|has|have|had)\b|[\w)][.!?]\s|[!?]$"
 )
 _LABELS = frozenset(
     "note notes update reminder warning question answer todo fyi edit ps re summary example tip system user assistant".split()

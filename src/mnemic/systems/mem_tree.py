@@ -58,7 +58,7 @@ class Params:
     base: float = 0.4  # θ0, the similarity that a child of the root must reach
     rate: float = 0.5  # λ, how the threshold grows with depth
     is_scaled: bool = False  # d / deepest instead of d, which lets the tree grow deeper
-    retrieve: float = 0.0  # θ_retrieve, the least cosine of a hit; the paper gives none, two re-implementations have 0.2
+    retrieve: float = 0.0  # θ_retrieve, the least cosine of a hit; none in the paper, 0.2 in re-implementations
     max_words: int = 80  # of a summary
 
     def __post_init__(self) -> None:

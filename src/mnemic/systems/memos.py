@@ -6,8 +6,8 @@ Nothing is overwritten: merged memories are archived and point to what they were
 Without a model a message's statements are its memories, and of two that cannot both hold the newer stays.
 
 Card: memos. Source: Li et al., MemOS, arXiv 2507.03724 and 2505.22101; numbers as in its repository of mid-August 2025.
-Reading and judging: `systems.mem_reader`; the scheduler's formulas: `ops.scheduling`; writing: `systems.mem_operator`; governance and cubes that are handed on:
-`systems.memcube`. Departs: see `MemOS.card.departures`.
+Reading and judging: `systems.mem_reader`; writing: `systems.mem_operator`; the scheduler's formulas: `ops.scheduling`;
+governance, and cubes that are handed on: `systems.memcube`. Departs: see `MemOS.card.departures`.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class MemOS(MemorySystem):
         S --> P
         """,
         departures=(
-            "Payloads are plaintext: activation memory (a KV cache of the hot texts) and parametric memory (adapters) are the next "
-            "step; `ops.scheduling.activated` says already what would be prefilled, and when anew.",
+            "Payloads are plaintext: activation memory (a KV cache of the hot texts) and parametric memory (adapters) come next; "
+            "`ops.scheduling.activated` says already what would be prefilled, and when anew.",
             "Nothing is deleted: where two cannot be fused the older is archived with MERGED_TO, as a fused one's parents are.",
             "What is older is told by when it was said, not by updated_at, which the code leaves stale.",
             "Beyond capacity the least used of the 50 oldest is archived, not simply the oldest; frozen ones stay.",
@@ -75,7 +75,7 @@ class MemOS(MemorySystem):
             "Without a model the newer of two stays as it is: texts are not fused by rule.",
             "Recall ranks every visible memory: cosine, words, key and tags are signals, not paths with a cut.",
             "A parent (topic) is no hit, since it may tell what was superseded since; it shows the structure.",
-            "The structure pass runs when the active memories have grown by half since the last one, not every 30 seconds.",
+            "The structure pass runs when the active memories have doubled, or halved, since the last one, not every 30 seconds.",
             "The scheduler takes the questions of the log as queries; a recall writes nothing.",
             "Access is the scope's; the cube (`systems.memcube`) checks each reader, keeps an audit log and a watermark.",
         ),

@@ -45,6 +45,8 @@ SYSTEMS: dict[str, str] = {
     "structural-memory": "mnemic.systems.structural_memory:StructuralMemory",
     "memos": "mnemic.systems.memos:MemOS",
     "factual-decomposition": "mnemic.systems.factual_decomposition:FactualDecomposition",
+    "echo": "mnemic.systems.echo:Echo",
+    "mem-alpha": "mnemic.systems.mem_alpha:MemAlpha",
 }
 DEFAULT = "hybrid"
 

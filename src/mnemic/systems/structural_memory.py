@@ -242,23 +242,25 @@ def _reranked(cue: Cue, view: View, hits: Sequence[Hit]) -> list[Hit]:
 def _iterated(cue: Cue, view: View, standing: Standing, kinds: Sequence[str], params: Params) -> list[Hit]:
     """What any of several searches found: for the question, then for the question with the last thought."""
     best: dict[str, Hit] = {}
-    query, note = cue.text, ""
+    query, note, own = cue.text, "", ""
     used: set[str] = set()
     for turn in range(1, params.search_turns + 1):
         for hit in _found(query, view, standing, kinds, params.each_turn, note):
-            if hit.id not in best or hit.score > best[hit.id].score:
+            if hit.id != own and (hit.id not in best or hit.score > best[hit.id].score):
                 best[hit.id] = hit
         ranked = _best(best.values())
         if turn == params.search_turns or not ranked:
             break
         answer = view.ask("think", _thinking(cue, ranked, params.context_tokens), ThoughtAnswer)
-        thought = " ".join(answer.thought.split())[:2000] if answer is not None else ""
-        if not thought:
+        thought, own = " ".join(answer.thought.split())[:2000] if answer is not None else "", ""
+        if not thought:  # the best unit leads on; to itself it would always be nearest
             unused = next((hit for hit in ranked if hit.id not in used), None)
             if unused is None:
                 break
             used.add(unused.id)
-            thought = unused.text
+            thought, own = unused.text, unused.id
+        if f"{cue.text} {thought}" == query:
+            break
         query, note = f"{cue.text} {thought}", f"by the thought of turn {turn}"
     return _best(best.values())[: max(params.candidates, cue.limit)]
 

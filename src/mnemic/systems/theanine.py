@@ -60,7 +60,7 @@ how each leads to the next. Rewrite the timeline as a short text with what is us
 events, names and dates, say what has changed into what, leave out what does not bear on the cue, and add nothing.
 Answer with {"text": …}.
 """
-_MOST_NODES = 1000  # of a timeline's surroundings that are looked at
+_MOST_NODES = 400  # of a timeline's surroundings that are looked at
 _TAIL = 64  # episodes of the open session that may update what is recalled
 
 
@@ -209,6 +209,7 @@ class _Writing:
         self._sessions: list[list[int]] = self._draft.state.setdefault("sessions", [])
         self._joined: dict[str, str] = self._draft.state.setdefault("joined", {})
         self._newest: dict[str, list[Any]] = self._draft.state.setdefault("newest", {})
+        self._claims: dict[str, list[Claim]] = {}
 
     def close_sessions(self, and_the_open_one: bool = False) -> Changes:
         state = self._draft.state
@@ -235,7 +236,7 @@ class _Writing:
     ) -> tuple[list[Record], list[Link]]:
         facts = extract_facts(unit, self._view.ask, step="summarise", task=SUMMARISE)
         if facts and facts[0].path == "offline":
-            facts = still_standing(facts)
+            facts = still_standing(facts, self._claims_in)
         number, by_id = len(self._sessions) + 1, {one.id: one for one in unit}
         made: dict[str, Record] = {}
         for fact in facts:
@@ -259,6 +260,11 @@ class _Writing:
         for link in links:
             self._draft.put_link(link)
         return records, links
+
+    def _claims_in(self, text: str) -> list[Claim]:
+        if text not in self._claims:
+            self._claims[text] = claims_in(text)
+        return self._claims[text]
 
     # -- links ------------------------------------------------------------------------------------------------
 
@@ -294,7 +300,7 @@ class _Writing:
             prompts = [_relating(older, newer, spoken[older.data["session"]], unit) for older, newer in left]
             answers = self._view.ask.many("relate", prompts, RelationAnswer)
         for (older, newer), answer in zip(left, answers, strict=True):
-            kind = related(older.text, newer.text) if answer is None else _known(answer.relation)
+            kind = related(older.text, newer.text, self._claims_in) if answer is None else _known(answer.relation)
             tried[older.id, newer.id] = None if kind is None else _link(older, newer, kind, answer)
 
     def _spoken(self, number: int) -> list[Episode]:

@@ -438,10 +438,10 @@ def _insert(
 ) -> list[Record]:
     """Put the thoughts about an exchange into the buckets of their vectors."""
     when = {one.id: one.occurred_at for one in unit}
-    number = draft.state.get("thoughts", 0)
+    first = draft.state.get("thoughts", 0)
     made = []
     vectors = view.embed([one.text for one in thoughts])
-    for number, (thought, vector) in enumerate(zip(thoughts, vectors, strict=True), start=number):
+    for number, (thought, vector) in enumerate(zip(thoughts, vectors, strict=True), start=first):
         bucket = table.bucket(vector)
         data = {
             "head": thought.head,

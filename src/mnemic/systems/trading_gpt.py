@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, get_args
 
 from mnemic.clock import to_microseconds
@@ -106,15 +107,20 @@ class Params:
             raise ParameterError(f"{self.top_k=}, {self.reward=}: give 0 or more.")
 
     @property
-    def layers(self) -> dict[str, Layer]:
+    def layers(self) -> Mapping[str, Layer]:
         """The layers by name; reflections fade as what is in the long one does."""
-        enduring = ((40.0, 60.0, 80.0), (0.05, 0.15, 0.8))
-        return {
-            SHORT: Layer(self.short_days, self.short_factor, (50.0, 70.0, 90.0), (0.5, 0.45, 0.05)),
-            MIDDLE: Layer(self.middle_days, self.middle_factor, (40.0, 60.0, 80.0), (0.05, 0.8, 0.15)),
-            LONG: Layer(self.long_days, self.long_factor, *enduring),
-            REFLECTION: Layer(self.long_days, self.long_factor, *enduring),
-        }
+        return _layers(self)
+
+
+@lru_cache(maxsize=64)
+def _layers(params: Params) -> Mapping[str, Layer]:
+    enduring = ((40.0, 60.0, 80.0), (0.05, 0.15, 0.8))
+    return {
+        SHORT: Layer(params.short_days, params.short_factor, (50.0, 70.0, 90.0), (0.5, 0.45, 0.05)),
+        MIDDLE: Layer(params.middle_days, params.middle_factor, (40.0, 60.0, 80.0), (0.05, 0.8, 0.15)),
+        LONG: Layer(params.long_days, params.long_factor, *enduring),
+        REFLECTION: Layer(params.long_days, params.long_factor, *enduring),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +253,18 @@ def standing_after(
     >>> now.layer, round(now.importance, 6), now.age_days
     ('middle', 63.0, 0)
     """
-    added = gains or {}
+    return _standing_after(layer, importance, max(days, 0), params, tuple(sorted((gains or {}).items())))
+
+
+@lru_cache(maxsize=16_384)  # events that nothing was said of are alike by layer, importance and age
+def _standing_after(
+    layer: str, importance: float, last: int, params: Params, gains: tuple[tuple[int, float], ...]
+) -> Standing:
+    added = dict(gains)
     now = Standing(layer, importance)
     if 0 in added:
         now = _settled(replace(now, importance=now.importance + added[0]), 0, params)
-    at, last = 0, max(days, 0)
+    at = 0
     while at < last and not now.is_purged:
         stop = min([day for day in added if at < day <= last], default=last)
         steps = min(_quiet_days(now, params) + 1, stop - at)  # up to the day on which something happens

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TypeVar
 
 import numpy as np
@@ -151,8 +152,8 @@ class View:
 
     def since(self, seq: int) -> list[Episode]:
         """The scope's episodes after a position, as far as they are in sight, in log order."""
-        found = iterate(self._store, self.scope, after=seq)
-        return [one for one in found if self._until_seq is None or one.seq <= self._until_seq]
+        found = iterate(self._store, self.scope, after=seq, page=256)
+        return list(takewhile(lambda one: self._until_seq is None or one.seq <= self._until_seq, found))
 
     @cached_property
     def made(self) -> Made:
@@ -251,6 +252,8 @@ class View:
             seen = self.sees([record for record, _ in page], cue)
             for (record, score), is_seen in zip(page, seen, strict=True):
                 if is_seen and len(hits) < cue.limit:
+                    if cue.as_of is not None and record.retired_at is not None:  # which nobody knew then
+                        record = replace(record, retired_at=None, valid_to=None)
                     score = min(max(float(score), 0.0), 1.0)
                     reasons = why(record, score) if why else (Reason("meaning", score, 1.0),)
                     hits.append(Hit(score=score, record=record, reasons=reasons))
