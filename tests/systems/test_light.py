@@ -58,7 +58,7 @@ def spoken(memory: Memory) -> None:
         ]
     )
     memory.add(
-        [{"role": ("user", "assistant")[at % 2], "content": f"small talk about weather {at}"} for at in range(300)]
+        [{"role": ("user", "assistant")[at % 2], "content": f"small talk about weather {at}"} for at in range(40)]
     )
     memory.add([{"role": "user", "content": "Zebras went by."}, {"role": "assistant", "content": "How nice!"}])
 

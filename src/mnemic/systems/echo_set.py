@@ -1,7 +1,7 @@
 """Dialogues with times and questions about them whose answers can be computed: an evaluation set for temporal memory.
 
-The one idea: what happens is drawn first, each event once and with its moment; the dialogue tells it on the day or a day late, the
-questions ask for dates, durations, order and what happened when. Answers are computed from the events, never read from text.
+The one idea: what happens is drawn first, each event once and with its moment; the dialogue tells it on the day or a day late,
+the questions ask for dates, durations, order and what happened when. Answers are computed from the events, never read from text.
 
 Card: echo; the paper has model agents write its dialogues (arXiv 2502.16090). Departs: seeded, so that a seed gives the same set
 anywhere, and no answer has to be checked by another model.

@@ -21,12 +21,13 @@ import numpy as np
 from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.models.prompt import Prompt, numbered, turns
+from mnemic.ops.claims import Claim, claims_in, verdict
 from mnemic.ops.decay import days, persistence
 from mnemic.ops.extract import LONGEST_FACT, entities_of, facts_in
 from mnemic.ops.repeats import content_hash, has_number
 from mnemic.ops.repeats import turns as turns_round
 from mnemic.ops.summarise import central
-from mnemic.ops.update import relation, superseded
+from mnemic.ops.update import superseded
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
@@ -46,6 +47,7 @@ _PRIOR_WEIGHT = 2.0  # as many verdicts as the prior counts for
 _GOOD = {"helpful": 1.0, "used": 0.5}
 _BAD = {"unhelpful": 1.0, "wrong": 4.0}
 _ENDING = ("contradicts", "updates", "resolved")
+_NEAR = 4  # memories that a new one is compared with
 _AFTERWARDS = timedelta(microseconds=1)  # what is made of an open conversation is known after its last message
 
 _FRAME = """
@@ -79,6 +81,7 @@ class Params:
     recency_weight: float = 1.0  # w_r and w_f of persistence = w_r·exp(-age / h) + w_f·ln(1 + uses)
     use_weight: float = 1.0
     stability_days: float = 30.0  # h
+    near_cosine: float = 0.2  # from which a memory is near enough to a new one to be compared with it
     merge_cosine: float = 0.95  # from which two memories of a type are one
     trust_margin: float = 0.25  # by which an older memory must be trusted more to stand against a newer one
     archive_below: float = 0.25  # trust under which a memory that feedback speaks against is recalled no more
@@ -303,6 +306,7 @@ class _Builder:
 
     def __init__(self, view: View, params: Params) -> None:
         self._view, self._params = view, params
+        self._claims: dict[str, list[Claim]] = {}  # by text, for as long as this observation lasts
 
     def refine(self, unit: Sequence[Episode], at: datetime, ledger: Ledger, *, is_provisional: bool = False) -> None:
         """Take in a conversation, which becomes known at that moment."""
@@ -339,22 +343,20 @@ class _Builder:
         draft, sources = ledger.draft, tuple(one.id for one in new.said)
         said_at = max(one.occurred_at for one in new.said)
         is_correction = any(one.supersedes for one in new.said)
-        ended: list[Record] = []
-        for old, cosine in draft.nearest(vector, 5, kinds=TYPES):
-            found = relation(old.text, new.text, similarity=cosine)
-            if found in _ENDING and cosine > 0.0:
-                if _believes(draft, old) - PRIOR[new.kind] > self._params.trust_margin:
-                    return
-                ended.append(old)
-            elif old.kind == new.kind and (
-                found == "same" or (cosine >= self._params.merge_cosine and _alike(old, new))
-            ):
-                if not is_correction:
-                    self._confirm(old, new, at, ledger)
-                    return
-                ended.append(old)
+        near = draft.nearest(vector, _NEAR, kinds=TYPES, floor=self._params.near_cosine)
+        ended = [old for old, cosine in near if self._is_ended(old.text, new.text, cosine)]
+        if any(_believes(draft, old) - PRIOR[new.kind] > self._params.trust_margin for old in ended):
+            return
+        copies = [
+            old for old, cosine in near if old not in ended and old.kind == new.kind and self._is_copy(old, new, cosine)
+        ]
+        if is_correction:  # what it corrects may be all that stands behind its copy
+            ended, copies = [*ended, *copies], []
         for old in ended:
             ledger.retire(old.id, at, superseded(old, said_at).valid_to)
+        if copies:
+            self._confirm(copies[0], new, at, ledger)
+            return
         id = record_id(ID, new.kind, new.text, *sources)
         if draft.get(id) is not None:
             return
@@ -374,6 +376,19 @@ class _Builder:
             data=data,
         )
         ledger.put(record, vector=vector)
+
+    def _is_ended(self, old: str, new: str, cosine: float) -> bool:
+        """Whether what the new text claims ends what the old one does."""
+        for text in (old, new):
+            if text not in self._claims:
+                self._claims[text] = claims_in(text)
+        pairs = ((one, other) for one in self._claims[old] for other in self._claims[new])
+        return any(verdict(one, other, cosine) in _ENDING for one, other in pairs)
+
+    def _is_copy(self, old: Record, new: Refined, cosine: float) -> bool:
+        """Whether they say the same: in the same words, or very nearly so in meaning."""
+        is_same = content_hash(old.text) == content_hash(new.text)
+        return is_same or (cosine >= self._params.merge_cosine and _alike(old, new))
 
     def _confirm(self, old: Record, new: Refined, at: datetime, ledger: Ledger) -> None:
         for one in new.said:

@@ -1,8 +1,8 @@
 """Mem-α: a three-part text memory that a policy writes with three tools.
 
 The one idea: a policy reads the conversation in chunks, sees the memory as it is, and answers each chunk with tool calls: insert
-a fact or an event, update or delete one, rewrite the core paragraph. The policy is trained by what the finished memory is good for
-(`systems.memory_tools.rewards`). Here any model is the policy; without one, rules are: statements are facts, what happened is an
+a fact or an event, update or delete one, rewrite the core paragraph. The policy is trained by what the finished memory is good
+for (`systems.memory_tools.rewards`). Here any model is the policy; without one, rules are: statements are facts, what happened is an
 event with its date, and the core says what holds of the speakers.
 
 Card: mem-alpha. Source: Mem-α: Learning Memory Construction via Reinforcement Learning, arXiv 2509.25911, and its repository.

@@ -47,6 +47,7 @@ SYSTEMS: dict[str, str] = {
     "factual-decomposition": "mnemic.systems.factual_decomposition:FactualDecomposition",
     "echo": "mnemic.systems.echo:Echo",
     "mem-alpha": "mnemic.systems.mem_alpha:MemAlpha",
+    "salm-cognitive": "mnemic.systems.salm_cognitive:SalmCognitive",
 }
 DEFAULT = "hybrid"
 
