@@ -25,6 +25,7 @@ sys.path.insert(0, str(PARTS))
 
 import ingest  # noqa: E402
 
+RESULTS = Path(__file__).parent / "results"  # which git ignores
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "conversation-growth.svg"
 
 
@@ -74,9 +75,9 @@ def parse() -> argparse.Namespace:
     for name in ("ingest", "calls", "recorded", "update", "hostile"):
         part = parts.add_parser(name)
         part.add_argument("--systems", "--only", action="append", metavar="A,B", help="these alone; all by default")
-        part.add_argument("--out", type=Path, default=Path("conversation.json"), help="the file of figures")
+        part.add_argument("--out", type=Path, default=RESULTS / "conversation.json", help="the file of figures")
         part.add_argument("--data", type=Path, default=Path(shared), help="the folder of data sets")
-        part.add_argument("--work", type=Path, default=Path("conversation.work"), help="for logs and vectors")
+        part.add_argument("--work", type=Path, default=RESULTS / "conversation", help="for logs and vectors")
         part.add_argument("--n", type=int, help="episodes; with --growth the most")
         if name == "ingest":
             part.add_argument("--runs", type=int, default=3)

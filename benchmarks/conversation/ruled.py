@@ -87,6 +87,27 @@ def related(asked: Asked, said: Said) -> dict[str, Any]:
     return {"explanation": "", "relation": how}
 
 
+def judged(asked: Asked, said: Said) -> dict[str, Any]:
+    """What a stored and a new note are to each other."""
+    how = standing(text_of(asked.data["old"]), text_of(asked.data["new"]))
+    known = {**dict.fromkeys(ENDING, "contradictory"), **dict.fromkeys(("same", "refines"), "redundant")}
+    return {"relation": known.get(how, "independent")}
+
+
+def resolved(asked: Asked, said: Said) -> dict[str, Any]:
+    """Of two notes that contradict or repeat each other, the last one."""
+    return {"text": text_of(asked.data["memories"][-1])}
+
+
+def scheduled(asked: Asked, said: Said) -> dict[str, Any]:
+    """What is at hand is enough; notes in the order of the terms that they share with the questions; no groups."""
+    wanted = text_of(asked.data.get("queries", ""))
+    notes = [one for one in asked.data.get("memories", []) if isinstance(one, dict) and "id" in one]
+    order = sorted(notes, key=lambda one: -likeness(text_of(one), wanted))
+    known: dict[str, Any] = {"order": [str(one["id"]) for one in order]}
+    return {name: known.get(name, value) for name, value in emptiest(asked.schema or {}).items()}
+
+
 def evolved(asked: Asked, said: Said) -> dict[str, Any]:
     """Which neighbours a note is linked to; they are described as before."""
     text = text_of(asked.data["note"])

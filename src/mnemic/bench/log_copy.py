@@ -19,7 +19,6 @@ from mnemic.errors import StoreError
 from mnemic.memory import Memory
 from mnemic.model import Episode
 from mnemic.store.contract import Entry, VectorsBy, iterate
-from mnemic.systems import runner
 
 Logs = Mapping[str, Sequence[Episode]]  # by absolute scope
 HeldOut = frozenset[tuple[str, str]]  # (scope, id)

@@ -145,7 +145,7 @@ def consolidate(
     from mnemic.progress import track
 
     with open_to_work(db, scope, embedder, llm) as memory:
-        observed = {name: 0 for name in memory.attached()}
+        observed = dict.fromkeys(memory.attached(), 0)
         errors: dict[str, list[str]] = {}
         paths = list(memory.scopes())
         for path in track(paths, "Consolidating", len(paths), show=not as_json):

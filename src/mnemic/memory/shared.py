@@ -24,6 +24,7 @@ from mnemic.models.budget import Budget
 from mnemic.models.embedder import CachedEmbedder, Embedder
 from mnemic.models.prompt import Asks
 from mnemic.models.resolve import open_embedder
+from mnemic.ops.claims import drop_remembered_claims
 from mnemic.ops.echo import Marks, RecalledTexts
 from mnemic.store.contract import VectorsBy
 from mnemic.store.sqlite import SqliteStore
@@ -306,6 +307,7 @@ class Shared:
         self.embedder.clear()
         drop_remembered_words()
         drop_remembered_pieces()
+        drop_remembered_claims()
         with self._lock:
             for texts in self._recalled.values():
                 texts.drop(gone)

@@ -68,7 +68,10 @@ class RetrievalPolicy(Protocol):
 class ForgettingPolicy(Protocol):
     """Says what is left of a memory, and what is given up."""
 
-    gives_way: bool  # whether what contradicts a newer memory, or was called wrong, goes
+    @property
+    def gives_way(self) -> bool:
+        """Whether what contradicts a newer memory, or was called wrong, goes."""
+        ...
 
     def left(self, elapsed_days: float, uses: int) -> float:
         """The share in [0, 1] that is left so long after the last use; 0 for what is not recalled any more."""

@@ -32,15 +32,26 @@ _MOST = 12  # sentences of a text that are read
 _OPEN_ENDS = ("look", "wait", "worry", "search", "stress", "struggle")  # what one does until something is over
 
 
+def drop_remembered_claims() -> None:
+    """Empty the table of what was read: one of the texts may be one that was forgotten."""
+    _read.cache_clear()
+
+
 def claims_in(text: str) -> list[Claim]:
-    """What a text of a few sentences claims, in order.
+    """What a text of a few sentences claims, in order. What was read lately is remembered.
 
     >>> [(one.subject, one.attribute, sorted(one.value)) for one in claims_in("Ann's sister moved to Rome.")]
     [(('ann', 'sister'), 'home', ['rome'])]
     """
+    return list(_read(text))
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> tuple[Claim, ...]:
     text = spelled(text)
     said = [clause for sentence in sentences(text)[:_MOST] for clause in clauses(_without_dates(sentence))]
-    return [claim for clause in said if (one := statement_in(clause)) is not None for claim in claims_of(one, clause)]
+    found = ((clause, one) for clause in said if (one := statement_in(clause)) is not None)
+    return tuple(claim for clause, one in found for claim in claims_of(one, clause))
 
 
 def verdict(old: Claim, new: Claim, similarity: float | None = None) -> Verdict:

@@ -102,7 +102,8 @@ def facts_in(episode: Episode, other: str | None = None) -> list[Fact]:
     said_at = episode.occurred_at
     found = []
     for sentence in statements_in(episode.text):
-        text = third_person(dated(_with_subject(sentence), said_at), episode.speaker, other)
+        stated = sentence if _KEY_VALUE.match(sentence) else _with_subject(sentence)
+        text = third_person(dated(stated, said_at), episode.speaker, other)
         text = " ".join(text.split())
         names = entities_of(text, (episode.actor,) if episode.actor else ())
         found.append(Fact(text, (episode.id,), episode.speaker, said_at, names))

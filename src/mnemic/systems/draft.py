@@ -17,9 +17,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
-from mnemic.index.vectors import products
 from mnemic.model import Link, Record
 from mnemic.store.contract import Changes
 from mnemic.systems.made import Made, Scored, Vector, holds, rounded
@@ -115,19 +112,14 @@ class Draft:
     ) -> list[Scored]:
         """The k current records of the highest cosine with a vector, at least `floor`, best first; ties by id."""
         self._embed_waiting()
-        changed = {*self._put, *self._dropped}
-        found = self._made.nearest(vector, k, kinds=kinds, where=where, but={*changed, *but})
-        ids = [
-            id
-            for id in self._vectors
+        beside = [
+            (one, mine)
+            for id, mine in self._vectors.items()
             if (one := self._put[id]).retired_at is None and id not in but and (kinds is None or one.kind in kinds)
         ]
-        if ids:
-            cosines = products(np.stack([self._vectors[id] for id in ids]), vector).tolist()
-            mine = [(self._put[id], cosine) for id, cosine in zip(ids, cosines, strict=True)]
-            found += [one for one in mine if where is None or where(one[0])]
-        found = [one for one in found if one[1] >= floor]
-        return sorted(found, key=lambda one: (-one[1], one[0].id))[:k]
+        without = {*self._put, *self._dropped, *but}
+        found = self._made.nearest(vector, k, kinds=kinds, where=where, but=without, beside=beside)
+        return [one for one in found if one[1] >= floor]
 
     # -- links --------------------------------------------------------------------------------------------
 
@@ -159,7 +151,7 @@ class Draft:
 
     def links_of(self, id: str) -> list[Link]:
         """The links that begin or end at a record or episode, oldest first."""
-        found = {one.id: one for one in self._made.links_of(id) if one.id not in self._dropped_links}
+        found = {one.id: one for one in self._made.links_of(id) if self.link(one.id) is one}
         found |= {one.id: one for one in self._links.values() if id in (one.from_id, one.to_id)}
         return sorted(found.values(), key=lambda one: (one.recorded_at, one.id))
 

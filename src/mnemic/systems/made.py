@@ -143,29 +143,36 @@ class Made:
         as_of: datetime | None = None,
         where: Callable[[Record], bool] | None = None,
         but: Collection[str] = (),
+        beside: Sequence[tuple[Record, Vector]] = (),
     ) -> list[Scored]:
         """The k records of the highest cosine with a vector, best first; ties by id.
 
-        where: what else must hold of a record. but: ids to leave out. In a large scope the cosines of the likeliest few
-        hundred are computed; `scores` computes all.
+        where: what else must hold of a record. but: ids to leave out. beside: further records with their vectors, such as a
+        draft has. In a large scope the cosines of the likeliest few hundred are computed; `scores` computes all. What is
+        found does not depend on which of the records stand beside.
         """
-        rows = np.flatnonzero(self._mask(kinds, as_of))
-        if len(rows) > _EXACT and k <= _LIKELY // 4 and where is None:
-            rough = products(self._coarse.values, _coarse(vector[None])[0])[rows]
-            cut = np.partition(rough, len(rows) - _LIKELY)[len(rows) - _LIKELY]
+        mask = self._mask(kinds, as_of)
+        mask[[row for id in but if (row := self._row_of.get(id)) is not None]] = False
+        rows = np.flatnonzero(mask)
+        if len(rows) + len(beside) > _EXACT and k <= _LIKELY // 4 and where is None:
+            direction = _coarse(vector[None])[0]
+            rough = products(self._coarse.values, direction)[rows]
+            others = products(_coarse(np.stack([one for _, one in beside])), direction) if beside else rough[:0]
+            both = np.concatenate([rough, others])
+            cut = np.partition(both, len(both) - _LIKELY)[len(both) - _LIKELY]
             rows = rows[rough >= cut]
-        if not len(rows) or k < 1:
-            return []
+            beside = [one for one, score in zip(beside, others.tolist(), strict=True) if score >= cut]
         cosines = self._cosines(rows, vector)
-        if where is None and len(rows) > k + len(but):
-            cut = np.partition(cosines, len(rows) - k - len(but))[len(rows) - k - len(but)]
-            keep = cosines >= cut
-            rows, cosines = rows[keep], cosines[keep]
-        found = [
-            (self.records[self._ids[row]], cosine) for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
-        ]
-        found = [one for one in found if one[0].id not in but and (where is None or where(one[0]))]
-        return sorted(found, key=lambda one: (-one[1], one[0].id))[:k]
+        if where is None and len(rows) > k > 0:
+            cut = np.partition(cosines, len(rows) - k)[len(rows) - k]
+            rows, cosines = rows[cosines >= cut], cosines[cosines >= cut]
+        records = [self.records[self._ids[row]] for row in rows.tolist()]
+        found = list(zip(records, cosines.tolist(), strict=True))
+        if beside:
+            near = products(np.stack([one for _, one in beside]), vector).tolist()
+            found += [(record, cosine) for (record, _), cosine in zip(beside, near, strict=True)]
+        found = [one for one in found if where is None or where(one[0])]
+        return sorted(found, key=lambda one: (-one[1], one[0].id))[: max(k, 0)]
 
     def scores(
         self, vector: Vector | None, *, kinds: Collection[str] | None = None, as_of: datetime | None = None
@@ -173,22 +180,45 @@ class Made:
         """Every record that has a vector with its cosine, best first; ties by id. Without a vector, all 0."""
         rows = np.flatnonzero(self._mask(kinds, as_of))
         cosines = np.zeros(len(rows), np.float32) if vector is None else self._cosines(rows, vector)
-        found = [
-            (self.records[self._ids[row]], cosine) for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
+        order = np.lexsort((self._rank[rows], -cosines))
+        return [
+            (self.records[self._ids[row]], cosine)
+            for row, cosine in zip(rows[order].tolist(), cosines[order].tolist(), strict=True)
         ]
-        return sorted(found, key=lambda one: (-one[1], one[0].id))
+
+    @cached_property
+    def _rank(self) -> NDArray[np.int64]:
+        """[rows] the place of each row's id among all."""
+        order = sorted(range(len(self._vectors)), key=self._ids.__getitem__)
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        return rank
 
     def words(
         self, wanted: Sequence[str], *, kinds: Collection[str] | None = None, as_of: datetime | None = None
     ) -> dict[str, float]:
         """BM25 of the records' texts for terms (see `mnemic.text.terms.terms`), by id, in [0, 1] of an ideal text's."""
+        scores, ideal = self._bm25(wanted, kinds, as_of)
+        return {id: min(score / ideal, 1.0) for id, score in scores.items()}
+
+    def bm25(
+        self, wanted: Sequence[str], *, kinds: Collection[str] | None = None, as_of: datetime | None = None
+    ) -> dict[str, float]:
+        """The same, not scaled: the sums as they are."""
+        return self._bm25(wanted, kinds, as_of)[0]
+
+    def _bm25(
+        self, wanted: Sequence[str], kinds: Collection[str] | None, as_of: datetime | None
+    ) -> tuple[dict[str, float], float]:
         index, ids = self._lexical
+        if not ids:
+            return {}, 1.0
         seen = np.array(
             [holds(self.records[id], as_of) and (kinds is None or self.records[id].kind in kinds) for id in ids],
             np.bool_,
         )
-        scores, ideal = index.scores(wanted, seen) if len(ids) else (np.empty(0, np.float32), 0.0)
-        return {ids[row]: min(float(scores[row]) / ideal, 1.0) for row in np.flatnonzero(scores > 0.0).tolist()}
+        scores, ideal = index.scores(wanted, seen)
+        return {ids[row]: float(scores[row]) for row in np.flatnonzero(scores > 0.0).tolist()}, ideal or 1.0
 
     @cached_property
     def _lexical(self) -> tuple[LexicalIndex, list[str]]:

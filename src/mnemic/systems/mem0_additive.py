@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from mnemic.clock import parse_time
 from mnemic.errors import InvalidTime, ParameterError
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
@@ -28,7 +26,7 @@ from mnemic.ops.triples import entities_in, normal_name
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
-from mnemic.systems.made import Scored, Vector, holds
+from mnemic.systems.made import Scored, Vector
 from mnemic.systems.mem0 import Ranked, facts_by_rule, hits_of, units_in
 from mnemic.systems.open_units import Ledger, work
 from mnemic.systems.view import View
@@ -208,11 +206,8 @@ def combined(meaning: float, words: float, boost: float, whole: float) -> float:
 
 def words_of(view: View, wanted: Sequence[str], as_of: datetime | None) -> dict[str, float]:
     """Squashed BM25 by fact, of those that have any of the terms."""
-    index, ids = view.made._lexical  # `made.words` gives shares of an ideal text; the logistic is of plain BM25
-    records = [view.made.records[id] for id in ids]
-    seen = np.array([one.kind == FACT and holds(one, as_of) for one in records], np.bool_)
-    raw = index.scores(wanted, seen)[0] if len(ids) else np.empty(0, np.float32)
-    return {ids[row]: squashed(float(raw[row]), len(wanted)) for row in np.flatnonzero(raw > 0.0).tolist()}
+    sums = view.made.bm25(wanted, kinds=(FACT,), as_of=as_of)
+    return {id: squashed(value, len(wanted)) for id, value in sums.items()}
 
 
 def has_expired(record: Record, at: datetime) -> bool:

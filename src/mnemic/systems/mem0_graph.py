@@ -125,7 +125,7 @@ class Mem0Graph(MemorySystem):
             "Both modes of the paper at once: an edge's score has its meaning, its words, and whether it touches a named entity.",
             "Names and relations are split into words on both sides before BM25, which else finds few three-word documents.",
             "Outdated edges are named by number in one call, instead of one tool call for each.",
-            "Without a model, edges are the triples of each message; those of a fact that a new one outdates are retired with it.",
+            "Without a model, edges are the triples of each message; those of a fact that is outdated are retired with it.",
         ),
     )
 

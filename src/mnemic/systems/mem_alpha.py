@@ -2,8 +2,8 @@
 
 The one idea: a policy reads the conversation in chunks, sees the memory as it is, and answers each chunk with tool calls: insert
 a fact or an event, update or delete one, rewrite the core paragraph. The policy is trained by what the finished memory is good
-for (`systems.memory_tools.rewards`). Here any model is the policy; without one, rules are: statements are facts, what happened is an
-event with its date, and the core says what holds of the speakers.
+for (`systems.memory_tools.rewards`). Here any model is the policy; without one, rules are: statements are facts, what happened is
+an event with its date, and the core says what holds of the speakers.
 
 Card: mem-alpha. Source: Mem-α: Learning Memory Construction via Reinforcement Learning, arXiv 2509.25911, and its repository.
 Departs: see `MemAlpha.card.departures`.

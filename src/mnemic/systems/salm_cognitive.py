@@ -1,7 +1,7 @@
 """SALM: a control loop over memories, whose adapters decide where a thing is kept, where it is looked for and when it goes.
 
-The one idea: episodes, knowledge and skills are three kinds of memory in two media, and what use tells of them moves them: what is
-repeated becomes knowledge, what succeeded repeatedly a skill, what is stable and hot is marked for parameters; what proved
+The one idea: episodes, knowledge and skills are three kinds of memory in two media, and what use tells of them moves them: what
+is repeated becomes knowledge, what succeeded repeatedly a skill, what is stable and hot is marked for parameters; what proved
 unhelpful goes back. A recall asks these memories and other systems of the registry, each as much as its hits have helped. Every
 decision stands in the record that it made (`decisions`), and follows from the log.
 
@@ -49,7 +49,7 @@ from mnemic.systems.view import View
 ID = "salm-cognitive"
 EPISODIC, SEMANTIC, PROCEDURAL = "episodic", "semantic", "procedural"
 KINDS = (EPISODIC, SEMANTIC, PROCEDURAL)
-SAID, CREDIT, DONE = "said", "credit", "done"  # kinds of links
+SAID, CREDIT, DONE, FORGOT = "said", "credit", "done", "forgot"  # kinds of links
 OUTCOMES = ("success", "failure")
 _NEAR, _LIKE = 5, 0.5  # memories with which a statement is compared, from which cosine on
 _HOW_TO = re.compile(r"(?i)\bhow (?:do|does|can|should|to|did you)\b|\bsteps?\b")
@@ -75,7 +75,8 @@ class Params:
     def __post_init__(self) -> None:
         from mnemic.systems.registry import system_class  # the registry imports this module's class by name
 
-        if isinstance(self.stores, str) or not all(isinstance(one, str) for one in self.stores):
+        given: Any = self.stores
+        if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
             raise ParameterError(f"stores={self.stores!r}: give a list of systems, such as ['hybrid', 'bm25'].")
         object.__setattr__(self, "stores", tuple(dict.fromkeys(self.stores)))
         keeping = [one for one in self.stores if one == ID or keeps_records(system_class(one)())]
@@ -116,9 +117,9 @@ class SalmCognitive(MemorySystem):
         """,
         departures=(
             "The survey gives no constants: all thresholds are ours, and parameters.",
-            "A memory that belongs into parameters is marked so (`data['medium']`) and still recalled as text: nothing is trained.",
+            "A memory that belongs into parameters is marked so (`data['medium']`) and recalled as text: nothing is trained.",
             "Actions are episodes with metadata 'action'; one with metadata 'outcome', success or failure, ends a run.",
-            "The bandit learns from feedback in the log; where feedback names an episode and no store, all stores over the log share it.",
+            "The bandit learns from feedback in the log; where that names an episode and no store, all over the log share it.",
             "Decay lowers what an episodic memory scores; the episode itself stays in the log, where other stores find it.",
         ),
     )  # fmt: skip
@@ -210,13 +211,16 @@ def _once(hits: Iterable[Hit]) -> list[Hit]:
     return list(best.values())
 
 
-def decisions(records: Iterable[Record]) -> list[dict[str, Any]]:
+def decisions(records: Iterable[Record], links: Iterable[Link] = ()) -> list[dict[str, Any]]:
     """What the adapters decided, oldest first: {"at", "adapter", "key", "from", "to", "why"}.
 
-    records: all versions, as `memory.records(system="salm-cognitive")` gives them.
+    records: all versions, as `memory.records(system="salm-cognitive")` gives them; what was forgotten stands in the links.
     """
-    found = [decision for one in records for decision in one.data.get("decisions", ())]
-    unique = {(one["at"], one["adapter"], one["key"], str(one["to"])): one for one in found}
+    found: list[dict[str, Any]] = [decision for one in records for decision in one.data.get("decisions", ())]
+    found += [one.data["decision"] for one in links if one.kind == FORGOT]
+    unique: dict[tuple[str, str, str, str], dict[str, Any]] = {
+        (one["at"], one["adapter"], one["key"], str(one["to"])): one for one in found
+    }
     return [unique[name] for name in sorted(unique)]
 
 
@@ -325,18 +329,27 @@ class Loop:
         key = record_id(ID, PROCEDURAL, *actions)
         sources = tuple(dict.fromkeys((*(source for one in steps for source in one.sources), episode.id)))
         is_success = episode.metadata["outcome"] == "success"
-        self._link(DONE, key, episode.id, episode, "", {"is_success": is_success}, sources)
+        told = {"is_success": is_success, "steps": [one.id for one in steps]}
+        self._link(DONE, key, episode.id, episode, "", told, sources)
         runs = [one for one in self._draft.links_of(key) if one.kind == DONE]
         now = self._newest(self._draft.get(str(self._draft.state.get("skills", {}).get(key, ""))))
         decision = self._storage.place(self._evidence(now, key, episode, is_sequence=True))
         if now is None and decision.place.kind == PROCEDURAL:
             used = tuple(dict.fromkeys(source for one in runs if one.data["is_success"] for source in one.sources))
             id = record_id(ID, PROCEDURAL, key, episode.id)
-            data = {"key": key, "ids": [id], "steps": actions, "medium": decision.place.medium, BY: "offline"}
+            data: dict[str, Any] = {
+                "key": key,
+                "ids": [id],
+                "steps": actions,
+                "medium": decision.place.medium,
+                BY: "offline",
+            }
             data["decisions"] = [_logged(episode, "storage", key, Place(), decision)]
             text = "Steps that worked: " + "; then ".join(actions)
             self._draft.put(self._record(id, PROCEDURAL, text, used, episode, data))
             self._draft.state.setdefault("skills", {})[key] = id
+            for step in (step for one in runs if one.data["is_success"] for step in one.data["steps"]):
+                self._draft.retire(step, episode.recorded_at)  # the episodes became the skill; the log has them still
         elif now is not None and decision.place.kind != PROCEDURAL:
             self._retire(now, episode, _logged(episode, "storage", key, _place_of(now), decision))
 
@@ -348,6 +361,7 @@ class Loop:
         evidence = self._evidence(old, key, episode, is_sequence=old.kind == PROCEDURAL)
         decision = self._storage.place(evidence)
         before, after = _place_of(old), decision.place
+        log: list[dict[str, Any]]
         if after == before:
             if after.kind == EPISODIC or text == old.text:
                 return after.kind != EPISODIC
@@ -400,7 +414,7 @@ class Loop:
             gone := self._draft.retire(record.id, episode.recorded_at, superseded(record, episode.occurred_at).valid_to)
         ) is not None:
             link = {"decision": dict(logged)}
-            self._link("forgot", record.id, episode.id, episode, str(gone.data["key"]), link)
+            self._link(FORGOT, record.id, episode.id, episode, str(gone.data["key"]), link)
 
     def _newest(self, record: Record | None) -> Record | None:
         """The version that stands of a memory, None where none does."""

@@ -1,0 +1,146 @@
+"""What a system has made, kept in mind from batch to batch, is what the store holds; and the nearest records are the nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mnemic.index.vectors import products
+from mnemic.model import Episode, Link, Record
+from mnemic.store.contract import Changes, Entry, Standing
+from mnemic.store.sqlite import SqliteStore
+from mnemic.systems import made as made_module
+from mnemic.systems.draft import Draft
+from mnemic.systems.made import Made, Vector, holds, rounded
+
+DIM = 4
+START = datetime(2024, 5, 1, 12, tzinfo=UTC)
+HERE = timezone(timedelta(hours=2))
+AXES = np.vstack([np.eye(DIM), -np.eye(DIM), np.full((1, DIM), 0.5)]).astype(np.float32)
+
+
+def embed(texts: Any) -> Vector:
+    """Few different vectors, so that there are ties."""
+    found: Vector = np.stack([AXES[sum(map(ord, text)) % len(AXES)] for text in texts])
+    return found
+
+
+def record(id: str, kind: str, text: str, minute: int, **named: Any) -> Record:
+    at = START.astimezone(HERE) + timedelta(minutes=minute)
+    return Record(
+        id=id, system="s", scope="a", kind=kind, text=text, sources=("e1", "e0"), recorded_at=at, valid_from=at, **named
+    )
+
+
+def link(id: str, ends: tuple[str, str], minute: int) -> Link:
+    at = START + timedelta(minutes=minute)
+    return Link(
+        id=id, system="s", scope="a", kind="k", from_id=ends[0], to_id=ends[1], sources=("e0",), recorded_at=at
+    )
+
+
+ids, kinds, minutes = st.sampled_from("abcdef"), st.sampled_from(["fact", "note"]), st.integers(0, 5)
+DOES = st.one_of(
+    st.tuples(st.just("put"), ids, kinds, st.sampled_from("uvwxyz"), minutes, st.sampled_from([True, False, "other"])),
+    st.tuples(st.just("change"), ids, st.integers(0, 3)),
+    st.tuples(st.just("retire"), ids, minutes),
+    st.tuples(st.just("drop"), ids),
+    st.tuples(st.just("link"), st.sampled_from("LMN"), st.tuples(ids, ids), minutes),
+    st.tuples(st.just("unlink"), st.sampled_from("LMN")),
+    st.tuples(st.just("note"), st.sampled_from("pq"), st.integers(0, 3)),
+)
+Does = tuple[Any, ...]
+
+
+def do(draft: Draft, one: Does) -> None:
+    match one:
+        case ("put", id, kind, text, minute, how):
+            draft.put(record(id, kind, text, minute, data={"n": [1, {"x": None}]}), embed=how)
+        case ("change", id, number):
+            if (old := draft.get(id)) is not None:
+                draft.change(replace(old, strength=float(number), data={**old.data, "n": number}))
+        case ("retire", id, minute):
+            draft.retire(id, START + timedelta(minutes=minute), START)
+        case ("drop", id):
+            draft.drop(id)
+        case ("link", id, ends, minute):
+            draft.put_link(link(id, ends, minute))
+        case ("unlink", id):
+            draft.drop_link(id)
+        case ("note", name, number):
+            draft.state[name] = number
+
+
+def opened() -> SqliteStore:
+    store = SqliteStore(None)
+    episodes = [
+        Episode(id=id, scope="a", role="user", text=id, occurred_at=START, recorded_at=START) for id in ("e0", "e1")
+    ]
+    store.append([Entry(one, terms=one.text, content_hash=0) for one in episodes])
+    return store
+
+
+def plain(one: Record) -> Record:
+    """Sources are a set: the store gives them in the order of the log."""
+    return replace(one, sources=tuple(sorted(one.sources)))
+
+
+def searches(what: Made | Draft, **named: Any) -> list[list[tuple[str, float]]]:
+    return [
+        [(one.id, score) for one, score in what.nearest(axis, k, kinds=only, **named)]
+        for axis in AXES
+        for k in (1, 3, 10)
+        for only in (None, ("fact",))
+    ]
+
+
+def same(one: Made, other: Made) -> None:
+    assert {id: plain(each) for id, each in one.records.items()} == {
+        id: plain(each) for id, each in other.records.items()
+    }
+    assert one.links == other.links
+    assert one.state == other.state
+    for id in "abcdef":
+        first, second = one.vector(id), other.vector(id)
+        assert (first is None) == (second is None)
+        assert first is None or second is None or (first == second).all()
+        assert one.links_of(id) == other.links_of(id)
+    for as_of in (None, *(START + timedelta(minutes=minute) for minute in range(-1, 6))):
+        assert searches(one, as_of=as_of) == searches(other, as_of=as_of)
+        assert [each.id for each in one.current(as_of=as_of)] == [each.id for each in other.current(as_of=as_of)]
+        assert one.words(["u", "v"], as_of=as_of) == other.words(["u", "v"], as_of=as_of)
+
+
+@settings(max_examples=150)
+@given(st.lists(st.lists(DOES, max_size=6), max_size=5))
+def test_what_is_kept_in_mind_is_what_the_store_holds(batches: list[list[Does]]) -> None:
+    store = opened()
+    made, earlier = Made.of(store.records.standing("s", "a"), DIM), list[tuple[Made, Any]]()
+    for batch in batches:
+        draft = Draft(made, embed)
+        for one in batch:
+            do(draft, one)
+        mid = searches(draft), [draft.links_of(id) for id in "abcdef"], draft.records(), draft.links()
+        earlier.append((made, searches(made)))
+        changes = draft.changes()
+        version = store.records.apply(
+            "s", "a", changes, cursor_from=1 if len(earlier) > 1 else 0, cursor_to=1, based_on=made.version
+        )
+        assert version
+        made = made.after(changes, version)
+        same(made, Made.of(store.records.standing("s", "a"), DIM))
+        assert mid[0] == searches(made)  # a draft answers as what follows from it will
+        assert mid[1] == [made.links_of(id) for id in "abcdef"]
+        assert mid[2] == made.current()
+        assert mid[3] == sorted(made.links.values(), key=lambda each: (each.recorded_at, each.id))
+    for before, found in earlier:  # and no earlier state has changed
+        assert searches(before) == found
+    store.close()
