@@ -170,6 +170,16 @@ def test_without_a_model_statements_are_facts_what_happened_events_and_the_core_
         assert [hit.kind for hit in hits[:2]] == ["core", "semantic"]
 
 
+def test_behind_the_core_stand_the_episodes_of_the_sentences_it_still_has() -> None:
+    with opened() as memory:
+        for id, text in (("home", "I live in Porto."), ("work", "I am a doctor."), ("moved", "I live in Rome.")):
+            memory.add(text, actor="Ann", id=id)
+        memory.attach("mem-alpha")
+        memory.consolidate()
+        (core,) = [one for one in memory.records(system="mem-alpha", include_retired=False) if one.kind == "core"]
+        assert (core.text, core.sources) == ("Ann is a doctor. Ann lives in Rome.", ("work", "moved"))
+
+
 def test_a_model_writes_all_three_parts_and_sees_the_memory_as_it_stands() -> None:
     seen: list[dict[str, Any]] = []
 

@@ -12,7 +12,7 @@ left out are one owner, "". Rules for English; a text they do not understand cla
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from mnemic.ops.claim_forms import ANY, Chain, Claim, illnesses, owner, spelled, troubles, value_terms

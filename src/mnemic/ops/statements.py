@@ -134,10 +134,10 @@ def _verb_at(said: str, words: list[str], lows: list[str]) -> int | None:
                 return verb
     if _is_subjectless(words, lows):
         return 0
-    at = _verb_after_noun(words, lows)
-    while at is not None and at > 1 and (lows[at - 1] in ADVERBS or lows[at - 1].endswith("ly")):
-        at -= 1  # "now works": what comes before the verb goes with it
-    return at
+    place = _verb_after_noun(words, lows)
+    while place is not None and place > 1 and (lows[place - 1] in ADVERBS or lows[place - 1].endswith("ly")):
+        place -= 1  # "now works": what comes before the verb goes with it
+    return place
 
 
 def _next_verb(lows: list[str], at: int, *, trusts_any: bool) -> int | None:

@@ -189,7 +189,7 @@ class Policy:
             if call is not None:
                 applied([call], shelf, episode.occurred_at)
             if call is not None and slots_of(text) and keyed(text) is None:
-                core = with_line(shelf.core_text(), text)
+                core = shelf.with_line(text)
                 applied([Call(UPDATE, "core_memory", new_content=core)], shelf)
 
     def by_model(self, unit: Sequence[Episode], before: Sequence[Episode], ledger: Ledger) -> bool:
@@ -244,6 +244,7 @@ class DraftShelf:
         self._sources = tuple(one.id for one in unit)
         self._known_at = max(one.recorded_at for one in unit)
         self._said_at = max(one.occurred_at for one in unit)
+        self._behind: dict[str, list[str]] = {}  # ids of episodes by the core's sentences, where rules write it
         self._by_short: dict[str, str] = {}  # record ids by the ids that were shown
 
     def rendered(self, newest: int) -> dict[str, Shown]:
@@ -259,10 +260,15 @@ class DraftShelf:
             shown[kind] = Shown(value, tuple(dict.fromkeys(source for one in items for source in one.sources)))
         return shown
 
-    def core_text(self) -> str:
-        """The core paragraph, "" where there is none."""
+    def with_line(self, line: str) -> str:
+        """The core with another sentence; it is noted which episodes stand behind each, so that what goes takes its own along."""
         core = self._core()
-        return core.text if core is not None else ""
+        before: dict[str, list[str]] = {}
+        if core is not None:
+            before = dict(core.data.get("behind") or {one: list(core.sources) for one in sentences(core.text)})
+        kept = with_line(list(before), line)
+        self._behind = {one: before.get(one, []) for one in kept[:-1]} | {kept[-1]: list(self._sources)}
+        return " ".join(kept)
 
     def find(self, kind: Kind, text: str) -> str | None:
         id = self._place(kind, text)
@@ -294,9 +300,12 @@ class DraftShelf:
     def _put(self, kind: Kind, text: str, old: Record | None) -> str:
         id = self._place(kind, text)
         sources = self._sources
-        if old is not None and (self._by == "llm" or kind == CORE):
-            sources = tuple(dict.fromkeys((*old.sources, *sources)))
         data: dict[str, Any] = {"key": old.data["key"] if old else id, BY: self._by}
+        if kind == CORE and self._behind:
+            sources = tuple(dict.fromkeys(one for ids in self._behind.values() for one in ids))
+            data["behind"] = self._behind
+        elif old is not None and self._by == "llm":
+            sources = tuple(dict.fromkeys((*old.sources, *sources)))
         if old is not None:
             data["previous"] = old.id
         record = Record(
@@ -357,18 +366,18 @@ def is_event(text: str) -> bool:
     return not slots_of(text) and any(is_past(word.strip(".,;!").lower()) for word in text.split())
 
 
-def with_line(core: str, line: str, budget_tokens: int = CORE_TOKENS) -> str:
-    """The core with another sentence, in the place of one that gave a value to the same; the oldest go where it is too long.
+def with_line(core: Sequence[str], line: str, budget_tokens: int = CORE_TOKENS) -> list[str]:
+    """The sentences with another, in the place of one that gave a value to the same; the oldest go where they are too long.
 
-    >>> with_line("Ann lives in Porto. Ann is a doctor.", "Ann lives in Rome.")
-    'Ann is a doctor. Ann lives in Rome.'
+    >>> with_line(["Ann lives in Porto.", "Ann is a doctor."], "Ann lives in Rome")
+    ['Ann is a doctor.', 'Ann lives in Rome.']
     """
     slots = frozenset(slots_of(line))
-    kept = [one for one in sentences(core) if slots.isdisjoint(slots_of(one)) and one != line]
-    kept.append(line if line.endswith((".", "!", "?")) else f"{line}.")
+    line = line if line.endswith((".", "!", "?")) else f"{line}."
+    kept = [*(one for one in core if one != line and slots.isdisjoint(slots_of(one))), line]
     while len(kept) > 1 and count_tokens(" ".join(kept)) > budget_tokens:
         del kept[0]
-    return " ".join(kept)
+    return kept
 
 
 def short_ids(ids: Sequence[str]) -> dict[str, str]:
