@@ -12,6 +12,7 @@ import pytest
 from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
+from mnemic.model import Episode, Record
 from mnemic.ops.decay import Strength
 from mnemic.systems.memory_bank import MemoryBank, Params, turn_id
 from mnemic.testing import RuleLLM
@@ -173,7 +174,8 @@ def test_a_memory_that_was_used_more_often_survives_longer_and_use_starts_its_ti
 
     clock.advance(timedelta(days=1))
     memory.feedback("piano", "used")
-    memory.feedback(_turn_of("violin"), "helpful")
+    (violin,) = [one for one in memory.records(system="memorybank", kind="turn") if one.sources == ("violin",)]
+    memory.feedback(violin.id, "helpful")
     memory.feedback("violin", "used")
     memory.feedback("flute", "unhelpful")
     assert left(1.5) == ["flute", "piano", "violin"]
@@ -201,6 +203,12 @@ def test_a_day_whose_turns_are_all_forgotten_loses_its_summary_unless_it_is_to_k
     assert [hit.text for hit in hidden if "violin" in hit.text] == []
     kept = bank(memory, forgetting="threshold", hides_empty_days=False).search("violin in the attic", asked_at=late)
     assert [hit.kind for hit in kept if "violin" in hit.text] == ["day_summary"]
+
+
+def test_a_day_is_not_over_for_what_still_waits_for_an_answer(memory: Memory) -> None:
+    memory.add("The violin is in the attic.")
+    hits = bank(memory, forgetting="threshold").search("violin in the attic", asked_at=START)
+    assert sorted(hit.kind for hit in hits) == ["day_summary", "episode"]
 
 
 def test_forgetting_is_off_unless_it_is_asked_for(memory: Memory) -> None:
@@ -244,7 +252,7 @@ def test_parameters_out_of_range_are_refused(memory: Memory, bad: dict[str, Any]
 @pytest.mark.parametrize("language", ["en", "cn"])
 def test_ten_days_of_the_papers_own_users_make_ten_summaries_and_every_turn(open_memory: Open, language: str) -> None:
     people = json.loads((SHARED / language / f"memory_bank_{language}.json").read_text())
-    name, person = next(iter(people.items()))
+    person = next(iter(people.values()))
     memory = open_memory()
     pairs = 0
     for date, said in person["history"].items():
@@ -258,25 +266,18 @@ def test_ten_days_of_the_papers_own_users_make_ten_summaries_and_every_turn(open
     assert len([one for one in records if one.kind == "day_summary"]) == len(person["history"])
     assert len([one for one in records if one.kind == "turn"]) == pairs
     assert all(one.text for one in records)
-    assert name
 
 
-def _turn_of(id: str) -> str:
-    from mnemic.systems.contract import record_id
-
-    return record_id("memorybank", "turn", id)
-
-
-def _turn(id: str) -> Any:
-    from mnemic.model import Record
-
+def _turn(id: str) -> Record:
     return Record(
         id=id, system="memorybank", scope="", kind="turn", text=id, sources=(id,), recorded_at=START, valid_from=START
     )
 
 
-def test_the_id_of_a_turn_follows_from_its_first_episode() -> None:
-    from mnemic.model import Episode
-
-    one = Episode(text="hi", id="v", scope="", occurred_at=START, recorded_at=START)
-    assert turn_id(one) == _turn_of("v")
+def test_the_id_of_a_turn_follows_from_its_first_episode(memory: Memory) -> None:
+    chat(memory, 0, ("I like tea.", "Green tea?"))
+    bank(memory)
+    (turn,) = memory.records(system="memorybank", kind="turn")
+    (first, _) = memory.list()
+    assert turn.id == turn_id(first)
+    assert turn_id(first) != turn_id(Episode(text=first.text, id="v", scope="", occurred_at=START, recorded_at=START))

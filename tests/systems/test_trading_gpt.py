@@ -281,6 +281,16 @@ def test_traders_decide_by_their_character_and_may_revise_in_a_debate(memory: Me
     ]
 
 
+def test_a_decision_in_a_debate_names_what_stood_behind_the_others_reasons_too(memory: Memory) -> None:
+    event(memory, "Tesla builds a factory", importance=50.0, id="t")
+    event(memory, "Rice harvest in Laos", importance=50.0, id="r")
+    event(memory, "Rice prices rise", importance=50.0, id="p")
+    asked, ask = trading(memory), Direct(market())
+    own, rice = list(asked.search("Tesla", limit=1)), list(asked.search("Rice", limit=2))
+    decided = debate("Buy?", [(Trader("Bo", ask), own), (Trader("Cara", ask), rice)], top=1)
+    assert [sorted(one.sources) for one in decided] == [["p", "r", "t"]] * 2
+
+
 def test_a_decision_becomes_a_reflection(memory: Memory) -> None:
     event(memory, "Tesla builds a factory", importance=50.0)
     decision = Trader("Bo", Direct(market())).decide("Buy Tesla?", list(trading(memory).search("Tesla")))

@@ -76,9 +76,7 @@ class Params:
     with_global: bool = False  # whether the global summary and portrait are recalled beside turns and days
     day_words: int = 100  # of a day's summary
     global_words: int = 200  # of the global one
-    whole_days: int = (
-        30  # up to so many days, the global summary is made of all of them; then of the last and what is new
-    )
+    whole_days: int = 30  # up to so many days, the global ones are made of all; then of the last ones and what is new
 
     def __post_init__(self) -> None:
         if self.forgetting not in FORGETTING or not self.scale_days > 0.0 or not 0.0 <= self.threshold <= 1.0:
@@ -130,7 +128,10 @@ class MemoryBank(MemorySystem):
             "a thirtieth of all.",
             "The prompt of the paper always has the global summary and portrait; here they are records, recalled by meaning "
             "where with_global is set, because a hit that stands on everything would answer any question for evidence.",
-            "Hits are ranked by meaning; that neighbours are joined and put in order of date is left to the context block.",
+            "Hits are ranked by meaning, as many as the cue asks for (2, 3 or 6 in the code); that neighbours are joined and put "
+            "in order of date is left to the context block.",
+            "The threshold of retention and the lengths of summaries are ours. Summaries have no strength, since in the code "
+            "theirs decides nothing.",
             "Without a model, portraits are what the users say of themselves and their foremost topics; they name no mood.",
         ),
     )
@@ -172,24 +173,25 @@ class MemoryBank(MemorySystem):
         replaced = (
             {one.data.get("previous") for one in provisional} if cue.as_of is None else {one.id for one in provisional}
         )
-        left = {one.id: self.strength(one, view, cue) for one, _ in found if one.kind == TURN}
-        now = days(cue.asked_at)
+        is_forgetting, now = self.params.forgetting != "off", days(cue.asked_at)
+
+        def is_kept(turn: Record | None) -> bool:  # what still waits for its answer is no record yet, and fresh
+            return turn is None or self.keeps(turn, self.strength(turn, view, cue), now)
 
         def is_shown(record: Record) -> bool:
             if record.id in replaced:
                 return False
-            if record.kind == TURN:
-                return self.keeps(record, left[record.id], now)
-            if record.kind != DAY or not self.params.hides_empty_days or self.params.forgetting == "off":
-                return True
-            own = [made.records[id] for id in record.data["turns"] if id in made.records]
-            return any(self.keeps(turn, self.strength(turn, view, cue), now) for turn in own)
+            if is_forgetting and record.kind == TURN:
+                return is_kept(record)
+            if is_forgetting and record.kind == DAY and self.params.hides_empty_days:
+                return any(is_kept(made.records.get(id)) for id in record.data["turns"])
+            return True
 
         def why(record: Record, score: float) -> tuple[Reason, ...]:
             reasons = (Reason("meaning" if vector is not None else "words", score, 1.0),)
-            if record.kind != TURN or self.params.forgetting == "off":
+            if record.kind != TURN or not is_forgetting:
                 return reasons
-            strength = left[record.id]
+            strength = self.strength(record, view, cue)
             return (
                 *reasons,
                 Reason("retention", strength.retention(now, self.params.scale_days), 0.0, f"S = {strength.value:g}"),

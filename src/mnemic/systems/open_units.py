@@ -124,7 +124,8 @@ def work(view: View, draft: Draft, worker: Worker, *, context: int = CONTEXT, cl
 
     closed, tail = worker.cut(pending)
     if not has_model:
-        worker.foresee([one for one in pending if one.seq > seen], before)
+        read = [*before, *(one for one in pending if one.seq <= seen)]  # of the open unit, by an earlier batch
+        worker.foresee([one for one in pending if one.seq > seen], read)
     for unit in closed:
         if has_model:
             ledger.take_back()

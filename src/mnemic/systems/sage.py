@@ -29,7 +29,7 @@ from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
 from mnemic.systems.units import closed_units, is_new_session, open_unit
-from mnemic.systems.uses import as_they_stood, note_use, uses_of
+from mnemic.systems.uses import note_use, uses_of
 from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import terms
 
@@ -119,10 +119,12 @@ class Sage(MemorySystem):
             "leaves short-term memory at 0.5 and recall at 0.01; all of them are parameters, and the clock may count steps.",
             "An item's state is read off the log when a cue is asked, so an item is never moved or deleted and a use can bring "
             "it back.",
-            "Recall writes nothing: an item grows stronger by feedback that it was used or helpful.",
+            "Recall writes nothing: an item grows stronger by feedback that it was used or helpful. What importance does was not "
+            "found, and items have none: S is 1 and one more for each use.",
             "Short-term items are ranked by similarity, not all put before the model: a recall has a limit.",
-            "Items are shortened by rule; a model is asked for reflections alone. Without one, reflections are what a checker or "
-            "feedback said of the task, word for word.",
+            "Items are shortened by rule; a model is asked for reflections alone. A reflection's sources are the turns that the "
+            "model says it comes from, of all that it was shown of the task.",
+            "Without a model, reflections are what a checker said of the outputs of the task, word for word.",
         ),
     )
     params_type = Params
@@ -132,8 +134,7 @@ class Sage(MemorySystem):
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
         draft = view.draft()
-        for id in draft.state.pop("provisional", []):
-            draft.drop(id)
+        _drop_provisional(draft)
         said = {one.id for one in heard(episodes)}
         for episode in episodes:
             note_use(draft, episode, ID, draft.state.get("steps", 0))
@@ -147,12 +148,10 @@ class Sage(MemorySystem):
     def consolidate(self, view: View) -> Changes:
         """Reflect on the task that is still under way, until it goes on."""
         draft = view.draft()
-        for id in draft.state.pop("provisional", []):
-            draft.drop(id)
+        _drop_provisional(draft)
         if unit := open_unit(view, draft):
             made = self._reflect(draft, view, unit, unit[-1].recorded_at, is_provisional=True)
-            if made:
-                draft.state["provisional"] = [one.id for one in made]
+            draft.state["provisional"] = [one.id for one in made]
         return draft.changes()
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
@@ -162,7 +161,7 @@ class Sage(MemorySystem):
         else:
             words = made.words(terms(cue.text), kinds=(ITEM, REFLECTION), as_of=cue.as_of)
             found = [(made.records[id], score) for id, score in words.items()]
-        now = sum(1 for one in made.current((ITEM,), cue.as_of)) if self.params.clock == "steps" else days(cue.asked_at)
+        now = len(made.current((ITEM,), cue.as_of)) if self.params.clock == "steps" else days(cue.asked_at)
         ranked: list[tuple[Record, float]] = []
         left: dict[str, tuple[float, float]] = {}  # similarity and retention by record
         for record, similarity in found:
@@ -189,7 +188,7 @@ class Sage(MemorySystem):
                 ),
             )
 
-        return as_they_stood(view.record_hits(ranked, cue, why), cue)
+        return view.record_hits(ranked, cue, why)
 
     def state(self, record: Record, retained: float) -> State:
         """Where a record stands with so much of it left; reflections begin in long-term memory."""
@@ -302,6 +301,11 @@ def _checked_outputs(part: Sequence[Episode]) -> list[tuple[str, tuple[str, ...]
             sources = tuple(dict.fromkeys(each.id for each in behind))
             found.append((f"{about}{_short(one.text, _LONGEST)}", sources, "offline"))
     return found[-_MOST_REFLECTIONS:]
+
+
+def _drop_provisional(draft: Draft) -> None:
+    for id in draft.state.pop("provisional", []):
+        draft.drop(id)
 
 
 def _reward(episode: Episode) -> float | None:

@@ -27,7 +27,7 @@ from mnemic.ops.decay import drawn, importance, recency
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.feedback import heard
-from mnemic.systems.uses import Use, as_they_stood, note_use, uses_of
+from mnemic.systems.uses import Use, note_use, uses_of
 from mnemic.systems.view import View
 from mnemic.text.terms import terms
 
@@ -165,6 +165,7 @@ class TradingGPT(MemorySystem):
             "nothing of it is a daily event of the short layer. `importance` and `symbol` may be given there too.",
             "The draw of an event's importance is a hash of its id and the seed.",
             "Bounds are tested whenever importance changes, each day and after feedback; FinMem tests them in the daily step.",
+            "Reflections stay in their layer and fade as long events do.",
             "The score is divided by three, to lie from 0 to 1; a cosine below 0 counts as 0.",
             "Access alone changes nothing: recall writes nothing, and feedback says what was profitable (`value` above 0, or "
             "helpful) and what was not (below 0, unhelpful or wrong).",
@@ -224,7 +225,7 @@ class TradingGPT(MemorySystem):
                 Reason("importance", weighty, 1 / 3, f"{standing.importance:.1f}"),
             )
 
-        return as_they_stood(view.record_hits(ranked, cue, why), cue)
+        return view.record_hits(ranked, cue, why)
 
     def standing(self, record: Record, view: View, cue: Cue) -> Standing:
         """How an event stands when the cue is asked."""
@@ -399,6 +400,7 @@ class Decision:
     action: Action
     reason: str
     events: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()  # ids of the episodes behind all that the trader was shown
 
     def message(self) -> dict[str, Any]:
         """For `Memory.add`: the decision as a reflection."""
@@ -431,19 +433,20 @@ class Trader:
         data = {"question": Shown(question), "character": Shown(self.character), "events": _shown(own)}
         heard_of = list(others)
         if first is not None:
-            data["decision"] = Shown({"action": first.action, "reason": first.reason}, _sources(own))
+            data["decision"] = Shown({"action": first.action, "reason": first.reason}, first.sources)
         if heard_of:
             said = [
                 {"trader": one.trader, "action": one.action, "reason": one.reason, "events": [hit.text for hit in top]}
                 for one, top in heard_of
             ]
-            data["others"] = Shown(said, tuple(id for _, top in heard_of for id in _sources(top)))
-        answer = self.ask("decide", Prompt(DECIDE, data), DecisionAnswer)
+            data["others"] = Shown(said, tuple(id for one, top in heard_of for id in (*one.sources, *_sources(top))))
+        prompt = Prompt(DECIDE, data)
+        answer = self.ask("decide", prompt, DecisionAnswer)
         if answer is None:
             raise LLMUnavailable(f"{self.name} was to decide and has no model. Give the trader one that answers.")
         places = [int(one) for one in answer.events if one.isdecimal() and int(one) < len(own)]
         ids = tuple(dict.fromkeys(own[place].id for place in places))
-        return Decision(self.name, answer.action, " ".join(answer.reason.split()), ids)
+        return Decision(self.name, answer.action, " ".join(answer.reason.split()), ids, prompt.sources)
 
 
 def debate(question: str, sides: Sequence[tuple[Trader, Sequence[Hit]]], *, top: int = 3) -> list[Decision]:
