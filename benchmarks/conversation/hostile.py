@@ -1,7 +1,7 @@
 """A model that answers badly, slowly, too seldom or not at all, behind a real server: what is left when it is well again.
 
 The same turns go into three logs: one with a healthy model; one whose model gives malformed answers to three prompts in ten,
-is slow and refuses every seventh request with a 429, and then is down while the second half of the turns comes and recall is timed;
+is slow, refuses every seventh request with a 429, and is down while the second half of the turns comes and recall is timed;
 one with every malformation that the scripted model knows, also those that look like an answer. When the model is well again:
 
   equal     in the second log, records and links are those of the first (after what was given up is asked again)

@@ -18,6 +18,7 @@ from mnemic.clock import ManualClock
 from mnemic.memory import background
 from mnemic.systems import runner
 from systems.any_llm import AnyLLM
+from systems.story import STORY
 from systems.under_test import KEEPING, PAST, asking_systems, examples, fresh, observed_all
 from systems.worlds import START, Said, made, pasts, queries, say, seen
 
@@ -62,6 +63,22 @@ def test_records_made_in_pieces_are_those_made_at_once(
         observed_all(memory, system)
         in_pieces = made(memory, system)
     assert in_pieces == fresh(past, system, llm=AnyLLM())
+
+
+@asking_systems
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_conversation_gives_the_same_records_however_it_is_cut(
+    system: str, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = fresh(STORY, system, llm=AnyLLM())
+    monkeypatch.setattr(runner, "BATCH", batch)
+    with opened(AnyLLM()) as memory:
+        memory.attach(system)
+        for start in range(0, len(STORY), 5):
+            say(memory, STORY[start : start + 5])
+            memory.consolidate()
+        observed_all(memory, system)
+        assert made(memory, system) == at_once
 
 
 @asking_systems

@@ -22,6 +22,7 @@ from mnemic.store.sqlite_records import SqliteRecords
 from mnemic.systems import runner
 from mnemic.systems.contract import MemorySystem
 from mnemic.systems.registry import system_class
+from systems.story import STORY
 from systems.under_test import PAST, PowerCut, examples, fresh, keeping_systems, observed_all
 from systems.worlds import START, Said, empty, made, pasts, say
 
@@ -173,6 +174,23 @@ def test_records_made_in_pieces_are_those_made_at_once(
         memory.consolidate()
         in_pieces = made(memory, system)
     assert in_pieces == fresh(past, system)
+
+
+@keeping_systems
+@pytest.mark.parametrize(("batch", "every"), [(1, 1), (2, 5), (3, 100)], ids=["one by one", "in twos", "in threes"])
+def test_a_conversation_gives_the_same_records_however_it_is_cut(
+    system: str, batch: int, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """every: turns after which what is there is consolidated; all at once in the run that it is compared with."""
+    at_once = fresh(STORY, system)
+    monkeypatch.setattr(runner, "BATCH", batch)
+    with empty() as memory:
+        memory.attach(system)
+        for start in range(0, len(STORY), every):
+            say(memory, STORY[start : start + every])
+            memory.consolidate()
+        observed_all(memory, system)
+        assert made(memory, system) == at_once
 
 
 @keeping_systems

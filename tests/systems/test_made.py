@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnemic.index.vectors import products
 from mnemic.model import Episode, Link, Record
-from mnemic.store.contract import Changes, Entry, Standing
+from mnemic.store.contract import Entry
 from mnemic.store.sqlite import SqliteStore
-from mnemic.systems import made as made_module
 from mnemic.systems.draft import Draft
-from mnemic.systems.made import Made, Vector, holds, rounded
+from mnemic.systems.made import Made, Vector
 
 DIM = 4
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -42,9 +37,7 @@ def record(id: str, kind: str, text: str, minute: int, **named: Any) -> Record:
 
 def link(id: str, ends: tuple[str, str], minute: int) -> Link:
     at = START + timedelta(minutes=minute)
-    return Link(
-        id=id, system="s", scope="a", kind="k", from_id=ends[0], to_id=ends[1], sources=("e0",), recorded_at=at
-    )
+    return Link(id=id, system="s", scope="a", kind="k", from_id=ends[0], to_id=ends[1], sources=("e0",), recorded_at=at)
 
 
 ids, kinds, minutes = st.sampled_from("abcdef"), st.sampled_from(["fact", "note"]), st.integers(0, 5)

@@ -77,6 +77,15 @@ def test_a_dialogue_that_is_over_becomes_keyed_facts_of_both_types(open_memory: 
     assert made["asthma"].text == "asthma: Asthma troubles me at night"
 
 
+def test_notes_are_summed_up_as_made_of_the_whole_dialogue_that_the_model_had_seen(open_memory: Open) -> None:
+    llm = doctor()
+    llm.rule("notes", {"notes": [{"text": "Ann has asthma and gout", "type": "user", "turns": [1]}]})
+    memory = open_memory(llm=llm)
+    memory.add(["I have asthma", "and gout"], actor="Ann", session="a")
+    kept = malp(memory) and memory.list()
+    assert memory.forget(kept[1].id)["answers"] == 2  # what was noted of both turns, and what was made of the note
+
+
 def test_until_a_dialogue_is_over_it_is_recalled_as_it_was_said(memory: Memory) -> None:
     asked = malp(memory)
     memory.add("My asthma troubles me at night", id="u", session="a")

@@ -165,6 +165,9 @@ class Malp(MemorySystem):
             "what there is of it provisionally.",
             "A key that is there already keeps what it holds unless the new value contradicts or refines it.",
             "The generator tuned with LoRA is not part of the memory. A dialogue preference is among the hits of any cue.",
+            "A user of the paper is a scope here, which nothing leaves. Where several people speak in one scope, each has entries "
+            "of their own, and all of them are recalled unless a filter names a speaker.",
+            "An entry's sources are the turns that the model names for its notes, of all that it was shown of the dialogue.",
             "Without a model, what users state is specific to them and what an assistant states is common sense; keys are "
             "foremost words.",
         ),
@@ -392,7 +395,7 @@ def key_form(text: str) -> str:
 
 def learnt(unit: Sequence[Episode], ask: Asks) -> list[Keyed]:
     """The facts of a dialogue by key: its notes, summed up."""
-    return condensed(notes_of(unit, ask), ask)
+    return condensed(notes_of(unit, ask), unit, ask)
 
 
 def notes_of(unit: Sequence[Episode], ask: Asks) -> list[Note]:
@@ -415,12 +418,12 @@ def notes_of(unit: Sequence[Episode], ask: Asks) -> list[Note]:
     return found
 
 
-def condensed(notes: Sequence[Note], ask: Asks) -> list[Keyed]:
-    """Notes as facts by key. Without a model each note is a fact, under its foremost words."""
+def condensed(notes: Sequence[Note], unit: Sequence[Episode], ask: Asks) -> list[Keyed]:
+    """Notes of a dialogue as facts by key. Without a model each note is a fact, under its foremost words."""
     if not notes:
         return []
     listed = [{"id": str(at), "type": note.type, "text": note.text} for at, note in enumerate(notes)]
-    shown = Shown(listed, tuple(dict.fromkeys(id for note in notes for id in note.sources)))
+    shown = Shown(listed, tuple(one.id for one in unit))  # a note may tell more than the turns that it names
     answer = ask("condense", Prompt(CONDENSE, {"notes": shown}), FactsAnswer) if _is_by_model(notes) else None
     if answer is None:
         return [Keyed(key, note.text, note.user, note.sources, note.by) for note in notes if (key := _key_of(note))]
