@@ -17,7 +17,7 @@ from statistics import mean
 from typing import Any
 
 from found import BASELINES, measured, merge_into, show
-from recorded_model import EMPTY, RecordedModel
+from recorded_model import EMPTY, RECORDED, RecordedModel
 from vectors import kept_vectors
 
 from mnemic.bench.dataset import Sample
@@ -32,7 +32,7 @@ APART = ("5",)  # adversarial
 METRICS = ("recall@10", "recall@5", "mrr", "recall@1000t", "sources@10")
 CATEGORIES = {"1": "multi-hop", "2": "temporal", "3": "open-domain", "4": "single-hop"}
 ASKING = Asking(run="recorded", dataset="locomo/five", ks=(5, 10), depth=20, budget_tokens=700)
-OFFLINE, WITH_MODEL = "offline", "recorded"
+OFFLINE, WITH_MODEL, RULES_ALONE = "offline", "recorded", "ruled"
 
 
 def recorded(systems: Sequence[str], out: Path, data: Path, work: Path, *, samples: int | None, embedder: str) -> None:
@@ -109,6 +109,8 @@ def one(
         ingest_s += ingested.system_s
         if ingested.failures:
             error = f"{sample.id}: {ingested.failures} failures of ingestion"
+    if llm and model.counts and not any(origin == RECORDED for origin, _ in model.counts):
+        path = RULES_ALONE  # nothing that it asks was recorded
     return {"system": system, "path": path, "ingest_s": ingest_s, "elapsed_s": time.perf_counter() - began} | {
         **figures(asked),
         "calls": llm.calls if llm else 0,

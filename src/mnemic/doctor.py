@@ -122,12 +122,17 @@ def _stored(path: Path, store: SqliteStore, embedder: str | None) -> Iterator[Ch
     yield _index_files(path)
     failures = store.records.failures()
     for failure in failures[:5]:
+        is_stopped = failure.step in ("observe", "consolidate")
+        what = f"stopped at {failure.step}" if is_stopped else f"went on without an answer to {failure.step}"
+        answer = str(failure.detail.get("answer", ""))
         yield Check(
             "systems",
-            "bad",
-            f"{failure.system} stopped at {failure.step} in scope {failure.scope!r}, tried {failure.attempts} times: "
-            + failure.error,
-            "mend the cause; memory.consolidate() then goes on where it stopped",
+            "bad" if is_stopped else "warn",
+            f"{failure.system} {what} in scope {failure.scope!r}, tried {failure.attempts} times: {failure.error}"
+            + (f" The model's last answer began: {answer[:200]!r}" if answer else ""),
+            "mend the cause; memory.consolidate() then goes on where it stopped"
+            if is_stopped
+            else "memory.consolidate(retry_failed=True), or mnemic consolidate --retry-failed, asks again",
         )
     if len(failures) > 5:
         yield Check("systems", "bad", f"{len(failures) - 5} more failures", "mend the first ones first")

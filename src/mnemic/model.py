@@ -409,9 +409,11 @@ class Recall:
         return self.to_dict()[key] if isinstance(key, str) else self.hits[key]
 
     def __str__(self) -> str:
-        if not self.hits:
-            return f"Nothing was recalled for {self.cue.text!r}."
-        return "\n".join([*([NOTHING_RELEVANT] if self.is_doubtful else []), *map(str, self.hits)])
+        lines = [NOTHING_RELEVANT] if self.is_doubtful and self.hits else []
+        lines += map(str, self.hits) if self.hits else [f"Nothing was recalled for {self.cue.text!r}."]
+        if self.behind:
+            lines.append(f"({self.system} has not observed {self.behind} episodes yet; consolidate() waits for it.)")
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values; `results` has the shape that users of other memory libraries know."""

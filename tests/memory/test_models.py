@@ -13,6 +13,7 @@ import pytest
 
 from mnemic import Memory
 from mnemic.clock import ManualClock
+from mnemic.doctor import doctor
 from mnemic.errors import LLMUnavailable, ParameterError
 from mnemic.memory import asking, background
 from mnemic.model import Cue, Episode, Hit, Record
@@ -327,6 +328,32 @@ def test_a_prompt_that_is_never_answered_holds_up_nothing_for_ever_and_can_be_re
         assert sorted(texts(memory)) == ["a word", "gist of coffee", "gist of tea"]
         assert memory.stats()["failures"] == 0
         assert llm.calls == calls + 1  # the others were kept
+
+
+def test_doctor_tells_what_a_model_could_not_answer_and_how_to_ask_again(world: World, tmp_path: Path) -> None:
+    world.path = tmp_path / "memory.db"
+    llm = RuleLLM("rules:bad")
+    llm.answers("I would rather not say.")
+    with world.open(llm, background=False) as memory:
+        memory.add("tea")
+        memory.attach("scribe")
+        memory.consolidate()
+        stopped = next(one for one in doctor(world.path, "hashing").checks if one.name == "systems")
+        for _ in range(asking.MAX_ATTEMPTS):
+            memory.consolidate()
+        went_on = next(one for one in doctor(world.path, "hashing").checks if one.name == "systems")
+    assert (stopped.status, went_on.status) == ("bad", "warn")
+    assert "I would rather not say." in stopped.finding
+    assert "--retry-failed" in went_on.remedy
+
+
+def test_a_recall_that_lacks_something_says_so_in_words(world: World) -> None:
+    with world.open(gists(), background=False) as memory:
+        memory.add(["tea", "coffee"])
+        recall = memory.attach("scribe").search("tea")
+        assert "scribe has not observed 2 episodes yet" in str(recall)
+        memory.consolidate()
+        assert "not observed" not in str(memory.system("scribe").search("tea"))
 
 
 def test_forgetting_takes_the_raw_answer_along(world: World, tmp_path: Path) -> None:

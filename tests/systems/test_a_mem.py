@@ -11,7 +11,8 @@ import pytest
 from mnemic import Memory, Record
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
-from mnemic.systems.a_mem import Params, history, rendered, version_at
+from mnemic.ops.attributes import Attributes
+from mnemic.systems.a_mem import Params, history, reindex, rendered, version_at
 from mnemic.systems.draft import Draft
 from mnemic.testing import Asked, RuleLLM
 from systems.word_axes import WordAxes
@@ -104,8 +105,6 @@ def test_a_rewritten_note_is_found_by_its_new_context_only_once_the_notes_are_in
 
 def test_indexing_again_a_second_time_changes_nothing(open_memory: Open) -> None:
     memory = boxed(open_memory, rewriting, ["about alpha", "about beta", "about gamma"], evolution_threshold=1)
-    from mnemic.systems.a_mem import reindex
-
     view = memory._shared.observing_view("", "a-mem", None)
     draft: Draft = view.draft()
     assert reindex(draft, current(memory)[-1]) == []
@@ -219,8 +218,6 @@ def test_keywords_of_a_question_are_looked_up_instead_where_they_are_asked_for(o
 def test_a_note_is_rendered_with_what_a_model_wrote_of_it(open_memory: Open) -> None:
     memory = boxed(open_memory, NOTHING, ["alpha"])
     assert current(memory)[0].text == "alpha\nContext: Somebody said something.\nKeywords: word\nTags: things"
-    from mnemic.ops.attributes import Attributes
-
     assert rendered("alpha", Attributes(("word",))) == "alpha"
 
 

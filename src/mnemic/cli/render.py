@@ -148,11 +148,14 @@ def hit_lines(hits: Sequence[Hit], *, why: bool) -> Table:
 
 
 def confidence_line(recall: Recall) -> list[Text]:
-    """How sure a recall is, and that nothing relevant seems to be stored where it doubts it; nothing where it cannot say."""
+    """How sure a recall is, and that nothing relevant seems to be stored where it doubts it; or what it has not seen yet."""
     from rich.text import Text
 
     from mnemic.model import NOTHING_RELEVANT
 
+    if recall.behind:
+        later = f"{recall.system} has not observed {recall.behind:,} episodes yet; `mnemic consolidate` lets it."
+        return [Text(later, "yellow")]
     if recall.confidence is None:
         return []
     line = Text(f"confidence {recall.confidence:.2f}", "dim")

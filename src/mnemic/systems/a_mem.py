@@ -61,15 +61,13 @@ class Params:
 
     neighbours: int = 5  # stored notes that a new one is compared with (paper)
     evolution_threshold: int = (
-        100  # rewritings after which the notes are indexed as they read then (code: evo_threshold)
+        100  # evolutions after which rewritten notes are indexed as they read (code: evo_threshold)
     )
     follow_links: bool = True  # whether a recalled note brings those it is linked to
     through_each: int = 3  # notes brought by one, so that one with many links leaves room for others' (ours)
     link_share: float = 0.8  # a linked note's score, as a share of the score of the note that brings it (ours)
     link_floor: float = 0.5  # without a model: the cosine from which a neighbour is linked (ours)
-    ask_keywords: bool = (
-        False  # whether a model is asked for a question's keywords, which are looked up instead (code: benchmark)
-    )
+    ask_keywords: bool = False  # whether a question's keywords, by a model, are looked up instead (code: benchmark)
 
     def __post_init__(self) -> None:
         if self.neighbours < 1 or self.evolution_threshold < 1 or self.through_each < 1:
@@ -134,7 +132,7 @@ class AMem(MemorySystem):
             "their earlier rewritings; these are found through them.",
             "Without a model a note is linked to neighbours whose cosine reaches link_floor and that share a keyword "
             "or tag; nothing is rewritten. How often and when a note was recalled is not kept: a recall writes "
-            "nothing.",
+            "nothing; nor are category and importance, which the code never changes.",
         ),
     )
     params_type = Params
@@ -171,8 +169,9 @@ class AMem(MemorySystem):
         actions = {action.strip().lower() for action in answer.actions} if answer.should_evolve else set()
         has_links = has_tags = False
         if STRENGTHEN in actions:
-            numbers = dict.fromkeys(number.strip() for number in answer.suggested_connections)
-            for other in [near[int(number)] for number in numbers if number in set(map(str, range(len(near))))]:
+            by_number = {str(at): one for at, one in enumerate(near)}
+            named = dict.fromkeys(number.strip() for number in answer.suggested_connections)
+            for other in [by_number[number] for number in named if number in by_number]:
                 draft.put_link(_link(note, other))
                 has_links = True
             tags = _clean(answer.tags_to_update)
@@ -211,8 +210,7 @@ class AMem(MemorySystem):
             found |= self._through_links(direct, found, cue, view)
         ranked = sorted(found.values(), key=lambda one: (-one[1], one[0].id))
         why = {record.id: (reason,) for record, _, reason in ranked}
-        known = [(as_known(record, cue.as_of), score) for record, score, _ in ranked]
-        return view.record_hits(known, cue, lambda record, _: why[record.id])
+        return view.record_hits([one[:2] for one in ranked], cue, lambda record, _: why[record.id])
 
     def _query(self, cue: Cue, view: View) -> NDArray[np.float32] | None:
         if self.params.ask_keywords:
@@ -322,17 +320,10 @@ def reindex(draft: Draft, cause: Record) -> list[Record]:
         if old is None:
             continue
         data = {name: value for name, value in old.data.items() if name != "is_stale"}
-        new = replace(_next(old, cause.recorded_at, data), sources=old.sources)
+        new = _next(old, cause.recorded_at, data)
         draft.retire(old.id, cause.recorded_at)
         made.append(draft.put(new, embed=_about(new).indexed(new.data["content"])))
     return made
-
-
-def as_known(record: Record, as_of: datetime | None) -> Record:
-    """The record as it read at a time before it was superseded."""
-    if as_of is None or record.retired_at is None or record.retired_at <= as_of:
-        return record
-    return replace(record, retired_at=None, valid_to=None)
 
 
 def _key(record: Record) -> str:

@@ -165,8 +165,8 @@ class Malp(MemorySystem):
             "what there is of it provisionally.",
             "A key that is there already keeps what it holds unless the new value contradicts or refines it.",
             "The generator tuned with LoRA is not part of the memory. A dialogue preference is among the hits of any cue.",
-            "A user of the paper is a scope here, which nothing leaves. Where several people speak in one scope, each has entries "
-            "of their own, and all of them are recalled unless a filter names a speaker.",
+            "A user of the paper is a scope here, which nothing leaves. Where several people speak in one scope, each has their "
+            "own entries, and those of all are recalled unless a filter names a speaker.",
             "An entry's sources are the turns that the model names for its notes, of all that it was shown of the dialogue.",
             "Without a model, what users state is specific to them and what an assistant states is common sense; keys are "
             "foremost words.",
