@@ -58,6 +58,7 @@ def test_the_memory_stays_small_on_a_stream_that_repeats_and_updates_the_same_te
         memory.add([f"{key}: value {turn // 2}x{at}" for at, key in enumerate(KEYS)], session=f"s{turn}")
         sizes.append(len(sentences(memory)))
     assert sizes == [10] * 12
+    assert len(memory.records(system=ID)) == 10 * 6  # what was ever known of them, which only grows
 
 
 def test_sentences_of_one_session_that_do_not_meet_give_the_same_memory_in_any_order(

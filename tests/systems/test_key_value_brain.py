@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from systems.word_axes import WordAxes
 
 Open = Callable[..., Memory]
 ID = "key-value-brain"
+START = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 def units(generator: np.random.Generator, n: int, d: int) -> Any:
@@ -68,8 +69,8 @@ def keyed(open_memory: Open, keys: dict[str, Any], texts: list[str], **parameter
     llm = RuleLLM("rules:keys")
     llm.rule("questions", lambda asked: keys[asked.data["memory"][0]["text"]])
     memory = open_memory(embedder=WordAxes("tea chess river garden lamp"), llm=llm)
-    for text in texts:
-        memory.add(text)
+    for at, text in enumerate(texts):
+        memory.add(text, occurred_at=START + timedelta(minutes=at))
     memory.attach(ID, **parameters)
     assert "error" not in memory.consolidate()[ID]
     return memory
@@ -113,6 +114,14 @@ def test_the_separation_decides_how_many_values_answer(open_memory: Open, separa
     assert len(hits) == n
 
 
+def test_under_max_the_best_of_what_a_filter_lets_through_answers(open_memory: Open) -> None:
+    memory = keyed(open_memory, TWO, list(TWO), separation="max")
+    second = memory.list()[1]
+    asked = memory.system(ID)
+    assert [hit.text for hit in asked.search("tea chess tea")] == [next(iter(TWO))]
+    assert [hit.sources for hit in asked.search("tea chess tea", since=second.occurred_at)] == [(second.id,)]
+
+
 @pytest.mark.parametrize("by", ["value", "episode"])
 def test_what_was_helpful_is_found_better_by_its_cue_afterwards_and_as_before_as_of_then(
     open_memory: Open, clock: ManualClock, by: str
@@ -133,6 +142,18 @@ def test_what_was_helpful_is_found_better_by_its_cue_afterwards_and_as_before_as
     assert score(other) <= before_other
     assert score(pot, as_of=then) == before
     assert [one.text for one in memory.records(system=ID, kind="value", ids=[value.id])] == [pot]
+
+
+def test_feedback_without_a_note_teaches_the_cue_that_was_asked_last(open_memory: Open) -> None:
+    asking = {"What of the river?": {"questions": ["chess"], "cues": [], "keywords": []}}
+    memory = keyed(open_memory, TWO | asking, [*TWO, *asking], learning_rate=0.2)
+    (value,) = [one for one in memory.records(system=ID, kind="value") if one.text == next(iter(TWO))]
+    memory.feedback(value.id, "used", id="told")
+    memory.consolidate()
+    learned = [one for one in memory.records(system=ID, kind="key") if one.data["version"] == 1]
+    assert value.id in {one.data["value"] for one in learned}
+    asked = memory.list()[2].id
+    assert all({asked, "told"} <= set(one.sources) for one in learned)
 
 
 @pytest.mark.parametrize(("verdict", "ids"), [("wrong", None), ("helpful", ["nobody"])], ids=["wrong", "an unknown id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +15,19 @@ from mnemic.errors import ParameterError
 from mnemic.memory import background
 from mnemic.model import Episode, Hit
 from mnemic.systems import runner
-from mnemic.systems.light import Line, Params, compressed, shared_out
+from mnemic.systems.light import Params, shared_out
+from mnemic.systems.scratchpad import Line, compressed
 from mnemic.testing import RuleLLM
 from mnemic.text.tokens import count_tokens
 from systems.any_llm import AnyLLM
 from systems.under_test import examples, fresh
 from systems.worlds import START, Said, empty, made, pasts, say
 
-OFF = {"episodic": {"top_pairs": 0}, "working": {"working_pairs": 0}, "scratchpad": {"scratchpad_tokens": 0}}
+OFF: dict[str, dict[str, Any]] = {
+    "episodic": {"top_pairs": 0},
+    "working": {"working_pairs": 0},
+    "scratchpad": {"scratchpad_tokens": 0},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -144,6 +150,39 @@ def test_without_a_model_instructions_survive_compression_and_the_rest_fits() ->
     kept = compressed([order, *lines, lines[0]], 100)
     assert kept[0] == order
     assert 50 < sum(count_tokens(one.text) for one in kept) <= 100
+
+
+def test_lines_that_differ_in_a_small_word_are_two_and_the_same_line_is_one() -> None:
+    said = ["I do like tea.", "I do not like tea.", "I do like tea."]
+    lines = [Line(text, "critical context", (str(n),), START) for n, text in enumerate(said)]
+    assert compressed(lines, 100) == lines[1:]
+
+
+def test_what_a_note_took_from_the_history_goes_from_the_compressed_notes_with_it(tmp_path: Path) -> None:
+    def noted(asked: Any) -> Any:
+        if asked.data["pair"][0]["text"] == "Quuxbert calls.":
+            return {"notes": []}
+        is_meant = asked.data["pair"][0]["text"] == "Who is it?" and "Quuxbert" in json.dumps(asked.data["history"])
+        return {"notes": ["Quuxbert is meant." if is_meant else "It is a long day in the harbour today."]}
+
+    with (
+        RuleLLM("rules:light-history") as llm,
+        Memory.open(tmp_path / "m.db", embedder="hashing", llm=llm) as memory,
+    ):
+        llm.rule("entries", {"entries": [], "summary": "a day"})
+        llm.rule("notes", noted)
+        llm.rule("items", lambda asked: {"items": [{"text": asked.data["notes"][0]["text"], "notes": [0]}]})
+        memory.attach("light", scratchpad_tokens=10)
+        memory.add(
+            [{"role": "user", "content": "Quuxbert calls.", "id": "gone"}, {"role": "assistant", "content": "Ok"}]
+        )
+        for text in ("Who is it?", "Well", "So", "And"):
+            memory.add([{"role": "user", "content": text}, {"role": "assistant", "content": "Ok"}])
+        memory.consolidate()
+        assert memory.find_traces("Quuxbert is meant")
+        memory.forget("gone")
+        memory.consolidate()
+        assert memory.find_traces("Quuxbert") == []
 
 
 def test_a_model_that_finds_no_chunk_relevant_leaves_the_scratchpad_out() -> None:

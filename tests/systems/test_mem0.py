@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
-from mnemic.systems.mem0 import Params, history_of, replay
+from mnemic.store.contract import iterate
+from mnemic.systems.mem0 import LONGEST_RUN, Params, history_of, replay, units_in
 from mnemic.testing import Asked, RuleLLM
 from systems.worlds import Said, empty, made, pasts, say
 
@@ -203,6 +204,36 @@ def test_the_summary_of_the_paper_is_shown_with_the_next_pair(scripted: Any) -> 
     shown = [one.data.get("summary") for one in answers.llm.requests if one.fields == ("facts",)]
     assert shown == [None, "They spoke of tea."]
     assert len(memory.records(system="mem0", kind="summary")) == 1
+
+
+def test_a_summary_renewed_seldom_is_made_of_all_that_was_said_since_the_last_one(scripted: Any) -> None:
+    memory, answers = scripted(summary_every=8, recent=2)
+    for at in range(8):
+        pair(memory, f"Word {at}.")
+    memory.consolidate()
+    summarised = [one.data["pieces"] for one in answers.llm.requests if one.fields == ("summary",)]
+    words = [[at for at in range(8) if f"Word {at}." in str(pieces)] for pieces in summarised]
+    assert words == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert max(len(one.data["recent"]) for one in answers.llm.requests if one.shows("recent")) == 2
+
+
+def test_broken_json_changes_nothing_and_the_facts_are_made_by_rule_in_the_end(scripted: Any) -> None:
+    memory, answers = scripted()
+    pair(memory, "fact: likes tea")
+    memory.consolidate()
+    answers.llm.rule("facts", '{"facts": [')
+    pair(memory, "I live in Porto.")
+    reports = [memory.consolidate()["mem0"] for _ in range(4)]
+    assert "error" not in reports[-1]
+    assert sorted(facts(memory)) == ["The user lives in Porto.", "likes tea"]
+
+
+def test_a_very_long_run_of_an_agent_becomes_several_procedures(memory: Memory) -> None:
+    steps = [{"content": f"step {at}", "metadata": {"memory_type": "procedural"}} for at in range(LONGEST_RUN + 3)]
+    memory.add([{"role": "assistant", **one} for one in steps])
+    log = list(iterate(memory._shared.store, ""))
+    closed, tail = units_in(log, 2)
+    assert ([len(unit) for unit in closed], len(tail)) == ([LONGEST_RUN], 3)
 
 
 # -- without one ----------------------------------------------------------------------------------------------

@@ -85,6 +85,16 @@ def test_entities_point_to_the_facts_that_name_them(memory: Memory) -> None:
     assert list(entities.values()).count("Ann") == 1
 
 
+def test_what_each_of_several_corrections_says_again_is_kept(memory: Memory) -> None:
+    id = memory.add("I live in Paris. I have a dog called Rex.").ids[0]
+    for city in ("Lyon", "Nice", "Lille"):
+        id = memory.update(id, f"I live in {city}. I have a dog called Rex.").id
+        [best, *_] = memory.system(ID).search("dog called Rex")
+        assert ("Rex" in best.text, best.sources) == (True, (id,))
+    assert facts(memory).count("The user has a dog called Rex.") == 4
+    assert sum(one.retired_at is None for one in memory.records(system=ID, kind="fact") if "Rex" in one.text) == 1
+
+
 @pytest.mark.parametrize(
     ("n_terms", "midpoint"), [(1, 5), (3, 5), (4, 7), (6, 7), (9, 9), (15, 10), (16, 12), (80, 12)]
 )

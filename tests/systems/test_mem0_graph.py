@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from mnemic import Memory
 from mnemic.clock import ManualClock
-from mnemic.systems.mem0_graph import mentions
+from mnemic.systems.mem0_graph import MOST_EDGES, mentions
 from mnemic.testing import Asked, RuleLLM
 
 ID = "mem0-graph"
@@ -111,6 +112,20 @@ def test_an_edge_stated_again_is_counted_and_one_that_holds_again_is_a_new_versi
     assert edges(memory) == ["ann hates tea", "ann loves tea"]
     assert edges(memory, is_current=False) == ["ann hates tea", "ann loves tea", "ann loves tea"]
     assert mentions(memory.links(system=ID), as_of=clock.now() - timedelta(hours=36)) == {edge.id: 2}
+
+
+def test_of_an_entity_with_very_many_edges_the_model_sees_those_near_to_what_was_said(memory: Memory) -> None:
+    llm = model(lambda edge, said: edge == "ann -- lives_in -- paris" and "Rome" in said)
+    memory.attach(ID, llm=llm)
+    say(memory, "Ann | lives in | Paris")
+    films = [hashlib.md5(bytes([at])).hexdigest() for at in range(MOST_EDGES + 40)]
+    memory.add([{"role": "assistant", "content": f"Ann | saw | {film}"} for film in films])
+    say(memory, "Ann | lives in | Rome")
+    memory.consolidate()
+    assert "ann lives_in paris" not in edges(memory)
+    assert len(edges(memory)) == MOST_EDGES + 41
+    shown = [one.data["edges"] for one in llm.requests if one.shows("edges")]
+    assert max(map(len, shown)) == MOST_EDGES
 
 
 class FixedVectors:

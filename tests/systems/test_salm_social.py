@@ -117,11 +117,11 @@ def test_a_kept_response_comes_back_with_its_situation_and_only_to_its_own_agent
     memory.add("Shall we play chess tonight", actor="Ann", session="mon")
     memory.add("Gladly, at eight.", actor="Bob", session="mon")
     system, asked = SalmSocial(), memory.system(ID)
-    (first, *_) = asked.search("Shall we play chess tonight").hits
-    assert (first.kind, first.text, first.reasons[0].signal) in [
+    hits = asked.search("Shall we play chess tonight").hits[:2]
+    assert {(hit.kind, hit.text, hit.reasons[0].signal) for hit in hits} == {
         ("reply", "Gladly, at eight.", "reuse"),
         ("item", "Shall we play chess tonight", "attention"),
-    ]
+    }
     view = memory._shared.view_of("", ID)
     cue = Cue(text="Shall we play chess tonight", scope="", asked_at=memory.list()[0].occurred_at)
     found = system.reuse(cue, view, agent="Bob")
@@ -141,6 +141,25 @@ def test_the_same_words_of_another_speaker_are_another_memory(memory: Memory) ->
     memory.attach(ID)
     memory.consolidate()
     assert seen(memory) == Statistics(hits=0, misses=2, working=2, archived=0)
+
+
+def test_what_many_others_said_does_not_hide_that_a_speaker_said_it_before(memory: Memory) -> None:
+    for name in [*(f"Neighbour {at}" for at in range(25)), "Ann", "Ann"]:
+        memory.add(SITUATIONS[0], actor=name)
+    memory.attach(ID)
+    memory.consolidate()
+    assert (seen(memory).hits, seen(memory).misses) == (1, 26)
+
+
+def test_a_response_is_found_where_many_others_answered_the_same_situation(memory: Memory) -> None:
+    for at in range(25):
+        memory.add("Shall we play chess tonight", actor="Ann", session=f"{at}")
+        memory.add(f"Answer of {at}.", actor=f"Neighbour {at}", session=f"{at}")
+    memory.system(ID).search("chess")
+    view = memory._shared.view_of("", ID)
+    cue = Cue(text="Shall we play chess tonight", scope="", asked_at=memory.list()[0].occurred_at)
+    answered = [SalmSocial().reuse(cue, view, agent=f"Neighbour {at}") for at in range(25)]
+    assert [one and one.response for one in answered] == [f"Answer of {at}." for at in range(25)]
 
 
 def test_use_keeps_an_item_in_the_working_set(memory: Memory) -> None:

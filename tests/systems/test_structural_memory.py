@@ -105,6 +105,17 @@ def test_every_unit_resolves_to_its_chunk_also_where_two_chunks_say_the_same() -
         assert texts_of(memory, "atomic_fact").count("Ann lives in Oslo.") == 2
 
 
+def test_what_two_speakers_say_is_one_fact_with_the_episodes_of_both() -> None:
+    with Memory.open(embedder="hashing", clock=ManualClock(START)) as memory:
+        memory.add("I live in Oslo.", id="e0", session="s", actor="Ann")
+        memory.add("Ann lives in Oslo.", id="e1", session="s", actor="Bob")
+        memory.attach(ID)
+        memory.consolidate()
+        found = [one for one in memory.records(system=ID) if one.kind in ("atomic_fact", "triple")]
+    assert {one.kind: one.sources for one in found} == {"atomic_fact": ("e0", "e1"), "triple": ("e0", "e1")}
+    assert len(found) == 2
+
+
 def test_answers_that_hold_nothing_make_no_units(llm: RuleLLM) -> None:
     llm.rule("facts", {"facts": [{"text": " ", "turns": [1]}, {"text": "of no turn", "turns": [7]}]})
     llm.rule("triples", {"triples": [{"subject": "", "relation": "is", "object": "x", "turns": [1]}]})

@@ -187,6 +187,12 @@ def test_a_relation_is_read_whatever_its_case_and_spacing(llm: RuleLLM) -> None:
         assert ("m1", "HinderedBy", "m2") in links(memory)
 
 
+def test_why_two_memories_are_linked_is_not_kept_since_it_may_hold_anything_of_both_sessions(llm: RuleLLM) -> None:
+    llm.rule("relation", CHANGED)
+    with with_model(llm, {"m1": [1], "m2": [1]}, [["m1"], ["m2"], ["end"]]) as memory:
+        assert {str(one.data) for one in memory.links(system="theanine")} == {"{'by': 'llm'}"}
+
+
 def test_a_timeline_that_is_told_with_nothing_is_shown_as_it_stands(llm: RuleLLM) -> None:
     llm.rule("relation", lambda asked: when_both(asked, [("m1", "m3"), ("m3", "m5")]))
     llm.rule("text", {"text": " "})

@@ -10,7 +10,9 @@ import pytest
 
 from mnemic import Memory, Record
 from mnemic.errors import ParameterError
-from mnemic.systems.think_in_memory import Params, compared, hash_of, in_bucket, recall_loss
+from mnemic.systems import think_in_memory
+from mnemic.systems.think_in_memory import Params, recall_loss
+from mnemic.systems.thought_table import compared, hash_of, in_bucket
 from mnemic.testing import Asked, RuleLLM
 from systems.word_axes import WordAxes
 
@@ -56,8 +58,6 @@ def texts_of(memory: Memory) -> set[str]:
 def test_a_recall_compares_as_many_thoughts_as_its_bucket_holds_and_not_as_many_as_there_are(
     open_memory: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mnemic.systems import think_in_memory
-
     texts = [f"{word} number {at}" for at in range(20) for word in WORDS.split()]
     memory = told(open_memory, scripted(), texts, fill=False, tidy_every=1000)
     counted: list[int] = []

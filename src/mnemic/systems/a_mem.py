@@ -132,7 +132,7 @@ class AMem(MemorySystem):
             "their earlier rewritings; these are found through them.",
             "Without a model a note is linked to neighbours whose cosine reaches link_floor and that share a keyword "
             "or tag; nothing is rewritten. How often and when a note was recalled is not kept: a recall writes "
-            "nothing; nor are category and importance, which the code never changes.",
+            "nothing; nor are category and importance, which no step uses.",
         ),
     )
     params_type = Params

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from mnemic.clock import to_microseconds
 from mnemic.errors import ParameterError
-from mnemic.model import Cue, Episode, Hit, Record
+from mnemic.model import Cue, Episode, Hit, Reason, Record
 from mnemic.ops.segment import GAP, sessions_in
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import record_id
@@ -25,6 +25,7 @@ from mnemic.systems.feedback import heard
 from mnemic.systems.made import Vector
 from mnemic.systems.view import View
 from mnemic.text.sentences import sentences
+from mnemic.text.terms import terms
 from mnemic.text.tokens import count_tokens
 
 CHUNK = "chunk"
@@ -63,6 +64,15 @@ class Chunk:
             valid_from=max(one.occurred_at for one in self.turns if one.id in sources),
             data={"chunk": self.id, "by": by, **data, **marks},
         )
+
+
+def put_once(draft: Draft, unit: Record) -> Record:
+    """Put a unit; what a chunk says already, in another turn, keeps the episodes of both."""
+    if (there := draft.get(unit.id)) is not None:
+        known = [one for one in (there.valid_from, unit.valid_from) if one is not None]
+        sources = tuple(dict.fromkeys((*there.sources, *unit.sources)))
+        unit = replace(unit, sources=sources, valid_from=max(known))
+    return draft.put(unit)
 
 
 def follow(
@@ -193,6 +203,22 @@ class Standing:
             if len(kept) >= n or len(found) < k or found[-1][1] <= 0.0:
                 return kept[:n]
             k *= 4
+
+    def by_meaning(self, vector: Vector, n: int, kinds: Collection[str], note: str = "") -> list[Hit]:
+        """The n units nearest to a vector, as hits."""
+        return [
+            Hit(score=cosine, record=record, reasons=(Reason("meaning", cosine, 1.0, note),))
+            for record, cosine in self.nearest(vector, n, kinds)
+        ]
+
+    def by_words(self, n: int, kinds: Collection[str], text: str | None = None, note: str = "") -> list[Hit]:
+        """The n units with the words of the cue (or of another text), as hits."""
+        made, cue = self._view.made, self.cue
+        words = made.words(terms(cue.text if text is None else text), kinds=kinds, as_of=cue.as_of)
+        ids = sorted(words.keys() - self.hidden, key=lambda id: (-words[id], id))
+        ranked = ((made.records[id], words[id]) for id in ids)
+        any_score = replace(cue, limit=n, threshold=0.0)
+        return self._view.record_hits(ranked, any_score, lambda _, score: (Reason("words", score, 1.0, note),))
 
     def tail(self, n: int, text: str | None = None) -> list[Hit]:
         """What was said since, nearest to the cue (or to another text) first."""

@@ -122,7 +122,7 @@ class ContextTimeMemory(MemorySystem):
         year=2024,
         family="conversation",
         summary="The dialogue as a table: questions of time become chains of operations, and only what is left is compared.",
-        source="Alonso et al., Toward Conversational Agents with Context and Time Sensitive Memory, arXiv 2406.00057",
+        source="Alonso et al., Toward Conversational Agents with Context and Time Sensitive Long-term Memory, arXiv 2406.00057",
         needs=("embedder", "llm"),
         cost="nothing on writing; in recall one call to classify, one for each operation and its end, one to rewrite a vague cue",
         flow=(
@@ -136,7 +136,8 @@ class ContextTimeMemory(MemorySystem):
             "C -- what --> S"
         ),
         departures=(
-            "Hits are ranked: rows of a question of time alone come in the table's order with the same score, others best first.",
+            "Hits are ranked: rows of a question of time alone come in the table's order with the same score, others best first; "
+            "and there are as many as the cue asks for.",
             "Without a model the chain follows from a grammar of times, and a vague question is understood from the cue's own "
             "lines alone.",
             "The date of an event, where it is not that of the talk about it, makes a question semantic: no column has it.",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mnemic.errors import ParameterError
-from mnemic.model import Cue, Episode, Hit, Reason, Record
+from mnemic.model import Cue, Episode, Hit, Record
 from mnemic.models.prompt import Asks, Prompt, Shown, turns
 from mnemic.ops.extract import Fact, extract_facts
 from mnemic.ops.repeats import content_hash, fold_repeats
@@ -27,7 +27,7 @@ from mnemic.systems.chunked import CHUNK, Chunk, Standing, follow
 from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.draft import Draft
 from mnemic.systems.view import NoModel, View
-from mnemic.text.terms import normalised, terms
+from mnemic.text.terms import normalised
 from mnemic.text.third_person import called
 from mnemic.text.tokens import count_tokens
 
@@ -156,14 +156,10 @@ class FactualDecomposition(MemorySystem):
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         standing = Standing(cue, view)
         vector = view.query_vector(cue) if self.params.retrieval == "dense" else None
-        if vector is None:
-            pairs = _by_words(cue, view, standing)
-        else:
-            pairs = [
-                Hit(score=cosine, record=record, reasons=(Reason("meaning", cosine, 1.0),))
-                for record, cosine in standing.nearest(vector, cue.limit, [PAIR])
-            ]
-        hits = sorted([*pairs, *standing.tail(cue.limit)], key=lambda hit: (-hit.score, hit.id))
+        found = (
+            standing.by_words(cue.limit, [PAIR]) if vector is None else standing.by_meaning(vector, cue.limit, [PAIR])
+        )
+        hits = sorted([*found, *standing.tail(cue.limit)], key=lambda hit: (-hit.score, hit.id))
         return within(
             [hit for hit in hits if hit.score > 0.0 and hit.score >= cue.threshold][: cue.limit],
             self.params.budget_tokens,
@@ -271,15 +267,6 @@ def _about(text: str, fact: Fact) -> str:
 
 
 # -- recalling ------------------------------------------------------------------------------------------------
-
-
-def _by_words(cue: Cue, view: View, standing: Standing) -> list[Hit]:
-    words = view.made.words(terms(cue.text), kinds=[PAIR], as_of=cue.as_of)
-    ids = sorted((id for id in words if id not in standing.hidden), key=lambda id: (-words[id], id))
-    ranked = ((view.made.records[id], words[id]) for id in ids)
-    return view.record_hits(
-        ranked, replace(cue, threshold=0.0), why=lambda _, score: (Reason("words", score, 1.0),)
-    )  # fmt: skip
 
 
 def within(hits: Sequence[Hit], budget_tokens: int) -> list[Hit]:

@@ -26,9 +26,8 @@ from mnemic.ops.update import Relation, relation, superseded
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
-from mnemic.systems.made import Vector
 from mnemic.systems.mem0 import Beside, facts_by_rule, hits_of, ranked
-from mnemic.systems.open_units import Ledger, work
+from mnemic.systems.open_units import CONTEXT, Ledger, Vectors, with_before, work
 from mnemic.systems.view import View
 
 ID = "keep-me-updated"
@@ -110,6 +109,7 @@ class KeepMeUpdated(MemorySystem):
             "Sentences of one session are compared among themselves first, the later one winning; the paper lets them disagree.",
             "One call gives the operations of a new sentence against all it meets; the paper classifies each pair with its T5.",
             "By precedence PASS, then DELETE, keeps a new sentence out; stored ones go by any REPLACE or DELETE.",
+            "Nothing is removed: what goes is retired with its time, so that the memory of any past session can be asked.",
             "Without a model the memory holds every statement of a message rather than a summary, and changes with each message.",
             "What an assistant says is no evidence about the user, where no model reads the session.",
         ),
@@ -175,7 +175,7 @@ class Sentences:
     def __init__(self, params: Params, view: View, draft: Draft) -> None:
         self._params, self._view, self._draft = params, view, draft
         self._foreseen: dict[str, list[Fact]] = {}
-        self._vectors: dict[str, Vector] = {}
+        self._vectors = Vectors(view)
 
     def cut(self, episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Episode]]:
         """Sessions."""
@@ -183,15 +183,14 @@ class Sentences:
 
     def foresee(self, episodes: Sequence[Episode], before: Sequence[Episode]) -> None:
         """Sentences and vectors of many messages at once."""
-        said = [*before, *episodes]
-        for at, one in enumerate(episodes, start=len(before)):
-            self._foreseen[one.id] = self._stated(one, said[max(0, at - 10) : at])
-        self._embed([fact.text for facts in self._foreseen.values() for fact in facts])
+        for one, earlier in with_before(episodes, before, CONTEXT):
+            self._foreseen[one.id] = self._stated(one, earlier)
+        self._vectors.know(fact.text for facts in self._foreseen.values() for fact in facts)
 
     def by_rule(self, episode: Episode, before: Sequence[Episode], ledger: Ledger) -> None:
         """Each statement of a message meets what is stored, one after the other."""
         facts = self._foreseen[episode.id] if episode.id in self._foreseen else self._stated(episode, before)
-        self._embed([fact.text for fact in facts])
+        self._vectors.know(fact.text for fact in facts)
         for fact in facts:
             met = self._met(fact)
             operations = [operation_by_rule(one.text, fact.text, cosine) for one, cosine in met]
@@ -204,7 +203,7 @@ class Sentences:
         if not ask.is_answered:
             return False
         facts = without_conflict(facts)
-        self._embed([fact.text for fact in facts])
+        self._vectors.know(fact.text for fact in facts)
         met = [self._met(fact) for fact in facts]
         asked = [at for at, found in enumerate(met) if found]
         prompts = [Prompt(COMPARE, _compared(facts[at], [one for one, _ in met[at]])) for at in asked]
@@ -223,10 +222,6 @@ class Sentences:
 
     def _stated(self, episode: Episode, before: Sequence[Episode]) -> list[Fact]:
         return [] if episode.role == "assistant" else facts_by_rule(episode, before)
-
-    def _embed(self, texts: Sequence[str]) -> None:
-        missing = list(dict.fromkeys(text for text in texts if text not in self._vectors))
-        self._vectors |= dict(zip(missing, self._view.embed(missing), strict=True))
 
     def _met(self, fact: Fact) -> list[tuple[Record, float]]:
         return self._draft.nearest(self._vectors[fact.text], self._params.compared, kinds=[SENTENCE])

@@ -119,7 +119,7 @@ class KeyValueBrain(MemorySystem):
             "Under softmax a value's score is log(sum of exp(beta·cosine) over its keys / most_keys) / beta: in the "
             "order of its share of the attention, on the scale of cosines, so that it does not shrink as other "
             "memories come in. Under linear it is the sum of its keys' cosines over most_keys; under max only the "
-            "value of the best key is found.",
+            "value of the best key is found, of those that the cue's filters let through.",
             "The projection of keys is the embedder's; what learns are the keys themselves, by one contrastive step "
             "for each feedback that says that memories were helpful or used. The cue of it is the feedback's note, "
             "else the last turn of a user before it.",
@@ -141,12 +141,12 @@ class KeyValueBrain(MemorySystem):
         said = heard(episodes)
         before = _before(said, draft.state.get("last"), view)
         self._write(draft, said, before, view)
-        asked = _at(draft.state.get("asked"), view)
+        asked: Episode | None = None
         is_heard = {one.id for one in said}
         for episode in episodes:
             feedback = feedback_in(episode)
             if feedback is not None and feedback.verdict in TEACHING and self.params.learning_rate > 0.0:
-                self._learn(draft, feedback, asked, episode, view)
+                self._learn(draft, feedback, asked or _at(draft.state.get("asked"), view), episode, view)
             elif episode.id in is_heard and episode.role == "user":
                 asked = episode
         if asked is not None:
@@ -214,7 +214,8 @@ class KeyValueBrain(MemorySystem):
             value: (Reason("key", score, 1.0, f"{best.data['form']}: {best.text}"),) for value, score, best in found
         }
         ranked = [(made.records[value], score) for value, score, _ in found if value in made.records]
-        return view.record_hits(ranked, cue, lambda record, _: notes[record.id])
+        hits = view.record_hits(ranked, cue, lambda record, _: notes[record.id])
+        return hits[:1] if self.params.separation == "max" else hits
 
 
 # -- formulas -------------------------------------------------------------------------------------------------
@@ -230,8 +231,6 @@ def attended(keys: Sequence[tuple[Record, float]], params: Params) -> list[tuple
         for value, own in of.items()
     ]
     found.sort(key=lambda one: (-one[1], -one[3], one[0]))
-    if params.separation == "max":
-        found = found[:1]
     return [(value, score, best) for value, score, best, _ in found]
 
 

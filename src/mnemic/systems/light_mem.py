@@ -160,7 +160,10 @@ class LightMem(MemorySystem):
             "The short-term buffer goes on over the end of a session, as in the published runs, unless flush_at_session_end "
             "says otherwise; topics never do.",
             "A message with the time of the one before it, or an earlier one, comes half a second later; others keep theirs.",
-            "Categories and summaries of topics are not kept: nothing that is recalled depends on them.",
+            "Categories, summaries of topics, hit times and queues are not kept: nothing that is recalled depends on them. A "
+            "hit's text is the memory alone; its time and weekday stand in its data.",
+            "An entry names the message that states it, an update the two entries that it joins; what else the model saw in the "
+            "same call is not named.",
         ),
     )
     params_type = Params
@@ -267,7 +270,8 @@ class _Buffers:
         last = self._segments[-1][-1] if self._segments and not self._sensory else None
         if self._params.flush_at_session_end and last is not None and last.session != message.session:
             self._flush(message)
-        if self._is_used(message):
+        # a reply stays with its message, also where that alone fills the buffer
+        if message.role != "assistant" or (self._sensory and self._sensory[-1].role == "assistant"):
             while self._sensory and self._size([*self._sensory, message]) > self._params.sensory_tokens:
                 self._cut(message, is_forced=False)
         self._sensory.append(message)

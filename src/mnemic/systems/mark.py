@@ -165,6 +165,8 @@ class Mark(MemorySystem):
             "now, and taken back "
             "when more is observed.",
             "A term that the cue uses is resolved before the search, by the explanation that was remembered.",
+            "A memory's user is its scope; its uses, trust and persistence are counted from feedback when it is recalled.",
+            "A memory names the turns that it comes from, not all that its agent saw in the same call.",
         ),
     )
     params_type = Params
@@ -254,7 +256,8 @@ def _persistence(record: Record, uses: Sequence[Use], made: Made, cue: Cue, para
         if link.kind == CONFIRMED and (cue.as_of is None or link.recorded_at <= cue.as_of)
     ]
     moments = [use.at for use in uses if use.is_recall]
-    moments += [datetime.fromisoformat(link.data["at"]) for link in confirmed]
+    said_again = [datetime.fromisoformat(link.data["at"]) for link in confirmed]
+    moments += [at for at in said_again if at <= cue.asked_at]
     latest = max([record.valid_from or record.recorded_at, *moments])
     return persistence(
         max(days(cue.asked_at) - days(latest), 0.0),
@@ -454,14 +457,16 @@ _KEY_ELEMENTS = 3  # statements of an answer that are kept
 
 def by_rule(kind: str, piece: Sequence[Episode]) -> Iterator[Refined]:
     """The memories of a type that rules find."""
+    speakers = list(dict.fromkeys(one.speaker for one in piece))
     for one in piece:
         is_answer = one.role == "assistant"
+        other = next((name for name in speakers if name != one.speaker), None) if len(speakers) == 2 else None
         if is_answer != (kind == RESPONSE):
             continue
         if kind == QUESTION:
             for term, meaning in terms_in(one.text):
                 yield Refined(kind, f"{term} stands for {meaning}.", (one,), "offline", term)
-        texts = [fact.text for fact in facts_in(one)]
+        texts = [fact.text for fact in facts_in(one, other)]
         if is_answer and len(texts) > _KEY_ELEMENTS:
             order = np.argsort(-central(texts), kind="stable")[:_KEY_ELEMENTS]
             texts = [texts[at] for at in sorted(order.tolist())]

@@ -30,7 +30,7 @@ from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.made import Vector
-from mnemic.systems.open_units import Ledger, work
+from mnemic.systems.open_units import Ledger, Vectors, with_before, work
 from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import terms
 
@@ -40,6 +40,7 @@ ID = "mem0"
 FACT, PROCEDURE, SUMMARY = "fact", "procedure", "summary"
 RECALLED = (FACT, PROCEDURE)
 PROCEDURAL = ("procedural", "procedural_memory")  # metadata "memory_type" of the steps of an agent's run
+LONGEST_RUN = 200  # steps that are one procedure
 
 EXTRACT = """
 You keep the facts of a personal memory. "turns" holds the newest messages, each with a number, a time and a speaker; "recent"
@@ -80,6 +81,11 @@ class Params:
         if not 0.0 <= self.words <= 1.0:
             raise ParameterError(f"words={self.words!r}: give a share from 0 to 1.")
 
+    @property
+    def context(self) -> int:
+        """Messages before a unit that are needed to work it in."""
+        return max(self.recent, self.summary_every)
+
 
 class Mem0(MemorySystem):
     """Facts, kept current."""
@@ -112,6 +118,8 @@ class Mem0(MemorySystem):
             "The rolling summary of the paper is off, as in its code: it would have every episode as its source.",
             "A recall also counts a fact's words, by 0.3: a cosine alone takes 'water body' for 'body'.",
             "One store for each scope: facts of both speakers lie together and are recalled together, not ten of each.",
+            "A call without a user, an agent or a run is not refused: it means the scope at hand, which may be the root.",
+            "An agent's run of more than 200 steps is more than one procedure, so that a prompt has a bound.",
         ),
     )  # fmt: skip
 
@@ -120,12 +128,12 @@ class Mem0(MemorySystem):
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
         draft = view.draft()
-        work(view, draft, FactStore(ID, self.params, view, draft), context=self.params.recent)
+        work(view, draft, FactStore(ID, self.params, view, draft), context=self.params.context)
         return draft.changes()
 
     def consolidate(self, view: View) -> Changes:
         draft = view.draft()
-        work(view, draft, FactStore(ID, self.params, view, draft), context=self.params.recent, closes=True)
+        work(view, draft, FactStore(ID, self.params, view, draft), context=self.params.context, closes=True)
         return draft.changes()
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
@@ -158,15 +166,7 @@ def ranked(cue: Cue, view: View, kinds: Sequence[str], weight: float) -> Ranked:
 def hits_of(found: Ranked, cue: Cue, view: View) -> list[Hit]:
     """The hits of ranked records."""
     reasons = {record.id: why for record, _, why in found}
-    ranking = ((as_known(record, cue.as_of), score) for record, score, _ in found)
-    return view.record_hits(ranking, cue, why=lambda record, _: reasons[record.id])
-
-
-def as_known(record: Record, as_of: datetime | None) -> Record:
-    """The record as it was known at a time: that it would be superseded was not."""
-    if as_of is None or record.retired_at is None or record.retired_at <= as_of:
-        return record
-    return replace(record, retired_at=None, valid_to=None)
+    return view.record_hits([one[:2] for one in found], cue, why=lambda record, _: reasons[record.id])
 
 
 # -- writing --------------------------------------------------------------------------------------------------
@@ -185,10 +185,10 @@ class FactStore:
     def __init__(self, system: str, params: Params, view: View, draft: Draft) -> None:
         self._system, self._params, self._view, self._draft = system, params, view, draft
         self._foreseen: dict[str, list[Fact]] = {}  # by episode
-        self._vectors: dict[str, Vector] = {}  # by text
+        self._vectors = Vectors(view)
         self.outdated: list[
             tuple[str, str]
-        ] = []  # (a text that went, the new fact for which it did), for who works beside it
+        ] = []  # (a text that went, the fact for which it did), for who works beside it
 
     def cut(self, episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Episode]]:
         """Pairs of messages, and runs of an agent."""
@@ -196,15 +196,15 @@ class FactStore:
 
     def foresee(self, episodes: Sequence[Episode], before: Sequence[Episode]) -> None:
         """Facts and vectors of many messages at once."""
-        said = [*before, *episodes]
-        for at, one in enumerate(episodes, start=len(before)):
-            self._foreseen[one.id] = self._facts_of(one, said[max(0, at - self._params.recent) : at])
-        texts = list(dict.fromkeys(fact.text for facts in self._foreseen.values() for fact in facts))
-        self._vectors |= dict(zip(texts, self._view.embed(texts), strict=True))
+        for one, earlier in with_before(episodes, before, self._params.recent):
+            self._foreseen[one.id] = self._facts_of(one, earlier)
+        self._vectors.know(fact.text for facts in self._foreseen.values() for fact in facts)
 
     def by_rule(self, episode: Episode, before: Sequence[Episode], ledger: Ledger) -> None:
         """The statements of one message, compared by rule."""
-        facts = self._foreseen[episode.id] if episode.id in self._foreseen else self._facts_of(episode, before)
+        facts = self._foreseen.get(episode.id)
+        if facts is None:
+            facts = self._facts_of(episode, self._lately(before))
         if is_step(episode) or not self._params.infer:
             kind = PROCEDURE if is_step(episode) else FACT
             for at, fact in enumerate(facts):
@@ -218,7 +218,7 @@ class FactStore:
             return False
         if is_step(unit[0]):
             return self._procedure(unit, ledger)
-        ask = Beside(self._view.ask, self._context(before))
+        ask = Beside(self._view.ask, self._context(self._lately(before)))
         facts = extract_facts(unit, ask, task=EXTRACT)
         if not ask.is_answered:
             return False
@@ -229,14 +229,11 @@ class FactStore:
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
         """Renew the rolling summary, once enough was said since the last one."""
         state, every = self._draft.state, self._params.summary_every
-        if not every:
-            return
-        state["unsummarised"] = int(state.get("unsummarised", 0)) + len(unit)
-        if state["unsummarised"] < every:
+        said = [one for one in [*before, *unit] if one.seq > int(state.get("summarised", 0))]
+        if not every or len(said) < every:
             return
         old = self._draft.get(str(state.get("summary", "")))
         previous = Summary(old.text, old.sources) if old is not None else None
-        said = [*before, *unit][-state["unsummarised"] :]
         summary = summarise(said, self._view.ask, previous=previous)
         if summary.text:
             if old is not None:
@@ -255,12 +252,11 @@ class FactStore:
                 ),
                 embed=False,
             )
-            state["summary"], state["unsummarised"] = id, 0
+            state["summary"], state["summarised"] = id, unit[-1].seq
 
     def take(self, facts: Sequence[Fact], unit: Sequence[Episode], ask: Asks, ledger: Ledger) -> None:
         """Compare facts with what is stored near them, and do what follows."""
-        missing = list(dict.fromkeys(fact.text for fact in facts if fact.text not in self._vectors))
-        self._vectors |= dict(zip(missing, self._view.embed(missing), strict=True))
+        self._vectors.know(fact.text for fact in facts)
         vectors = [self._vectors[fact.text] for fact in facts]
         near = {
             one.id: one
@@ -287,6 +283,9 @@ class FactStore:
         if is_step(episode) or not self._params.infer:
             return [Fact(episode.text, (episode.id,), episode.speaker, episode.occurred_at)]
         return facts_by_rule(episode, before)
+
+    def _lately(self, before: Sequence[Episode]) -> Sequence[Episode]:
+        return before[-self._params.recent :] if self._params.recent else ()
 
     def _context(self, before: Sequence[Episode]) -> dict[str, Shown]:
         summary = self._draft.get(str(self._draft.state.get("summary", "")))
@@ -383,7 +382,7 @@ def units_in(episodes: Sequence[Episode], size: int) -> tuple[list[list[Episode]
     """(units of `size` messages, the one that is not yet full), within sessions.
 
     What an assistant says first, with no message before it, stands alone, so that a pair is a message and its answer. An
-    agent's steps, however many, are one unit.
+    agent's steps in a row are one unit, as far as a unit may go on.
     """
     units: list[list[Episode]] = []
     unit: list[Episode] = []
@@ -392,7 +391,8 @@ def units_in(episodes: Sequence[Episode], size: int) -> tuple[list[list[Episode]
             units.append(unit)
             unit = []
         unit.append(one)
-        if not is_step(one) and (len(unit) >= size or one.role == "assistant"):
+        is_whole = len(unit) >= LONGEST_RUN if is_step(one) else len(unit) >= size or one.role == "assistant"
+        if is_whole:
             units.append(unit)
             unit = []
     return units, unit

@@ -26,9 +26,9 @@ from mnemic.ops.triples import entities_in, normal_name
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
-from mnemic.systems.made import Scored, Vector
+from mnemic.systems.made import Scored
 from mnemic.systems.mem0 import Ranked, facts_by_rule, hits_of, units_in
-from mnemic.systems.open_units import Ledger, work
+from mnemic.systems.open_units import Ledger, Vectors, with_before, work
 from mnemic.systems.view import View
 from mnemic.text.terms import terms
 
@@ -248,7 +248,7 @@ class Additions:
     def __init__(self, params: Params, view: View, draft: Draft) -> None:
         self._params, self._view, self._draft = params, view, draft
         self._foreseen: dict[str, list[Fact]] = {}
-        self._vectors: dict[str, Vector] = {}
+        self._vectors = Vectors(view)
 
     def cut(self, episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Episode]]:
         """Pairs of messages."""
@@ -256,11 +256,10 @@ class Additions:
 
     def foresee(self, episodes: Sequence[Episode], before: Sequence[Episode]) -> None:
         """Facts, and the vectors of facts and names, of many messages at once."""
-        said = [*before, *episodes]
-        for at, one in enumerate(episodes, start=len(before)):
-            self._foreseen[one.id] = facts_by_rule(one, said[max(0, at - self._params.recent) : at])
+        for one, earlier in with_before(episodes, before, self._params.recent):
+            self._foreseen[one.id] = facts_by_rule(one, earlier)
         facts = [fact for found in self._foreseen.values() for fact in found]
-        self._embed([text for fact in facts for text in (fact.text, *names_of(fact))])
+        self._vectors.know(text for fact in facts for text in (fact.text, *names_of(fact)))
 
     def by_rule(self, episode: Episode, before: Sequence[Episode], ledger: Ledger) -> None:
         """The statements of one message."""
@@ -271,7 +270,6 @@ class Additions:
     def by_model(self, unit: Sequence[Episode], before: Sequence[Episode], ledger: Ledger) -> bool:
         """A pair as the model reads it."""
         said = "\n".join(one.text for one in unit)
-        self._embed([said])
         near = self._draft.nearest(self._vectors[said], self._params.shown, kinds=[FACT])
         stored = [one for one, _ in near]
         data = {"recent": turns(before), "stored": numbered(stored), "turns": turns(unit)}
@@ -291,27 +289,23 @@ class Additions:
 
     # -- inside -------------------------------------------------------------------------------------------
 
-    def _embed(self, texts: Sequence[str]) -> None:
-        missing = list(dict.fromkeys(text for text in texts if text not in self._vectors))
-        self._vectors |= dict(zip(missing, self._view.embed(missing), strict=True))
-
     def _add(self, fact: Fact, unit: Sequence[Episode], ledger: Ledger) -> Record | None:
         """A fact that is not there yet, with its entities; None for one that is."""
         said = [one for one in unit if one.id in fact.episode_ids]
         known_at = max(one.recorded_at for one in said)
         digest = hashlib.md5(fact.text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-        id, old = record_id(ID, FACT, digest), self._draft.get(record_id(ID, FACT, digest))
+        again, old = self._stored(digest)
         if old is not None:
-            if old.retired_at is not None or not any(one.supersedes for one in said):
+            if not any(one.supersedes for one in said):
                 return None
             ledger.retire(old.id, known_at)
-            id = record_id(ID, FACT, digest, *fact.episode_ids)
-        self._embed([fact.text, *names_of(fact)])
+            again += 1
+        self._vectors.know([fact.text, *names_of(fact)])
         data: dict[str, Any] = {"hash": digest, BY: fact.path, "attributed_to": fact.speaker}
         if until := next((end for one in said if (end := expiry_of(one)) is not None), None):
             data["expires"] = until.isoformat()
         record = Record(
-            id=id,
+            id=_version(digest, again),
             system=ID,
             scope=self._view.scope,
             kind=FACT,
@@ -326,6 +320,14 @@ class Additions:
             entity = self._entity(name, record, ledger)
             ledger.put_link(self._link(MENTIONS, entity, record, record.sources))
         return record
+
+    def _stored(self, digest: str) -> tuple[int, Record | None]:
+        """(how often a correction took a fact's place, the fact as it stands)."""
+        again, fact = 0, self._draft.get(_version(digest, 0))
+        while fact is not None and fact.retired_at is not None:
+            again += 1
+            fact = self._draft.get(_version(digest, again))
+        return again, fact
 
     def _entity(self, name: str, record: Record, ledger: Ledger) -> Record:
         """The entity of that name, or of one that is nearly the same; a new one where there is none."""
@@ -363,6 +365,11 @@ class Additions:
             sources=sources,
             recorded_at=max(start.recorded_at, end.recorded_at),
         )
+
+
+def _version(digest: str, again: int) -> str:
+    """The id of the fact of that hash, after so many corrections."""
+    return record_id(ID, FACT, digest, str(again)) if again else record_id(ID, FACT, digest)
 
 
 def names_of(fact: Fact) -> list[str]:

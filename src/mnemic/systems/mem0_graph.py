@@ -11,9 +11,10 @@ stated is a link from it to the message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from mnemic.errors import ParameterError
@@ -24,12 +25,10 @@ from mnemic.ops.update import relation, superseded
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
-from mnemic.systems.made import Vector
 from mnemic.systems.mem0 import (
     FACT,
     PROCEDURE,
     RECALLED,
-    SUMMARY,
     Beside,
     FactStore,
     Ranked,
@@ -38,7 +37,7 @@ from mnemic.systems.mem0 import (
     ranked,
 )
 from mnemic.systems.mem0 import Params as FactParams
-from mnemic.systems.open_units import Ledger, work
+from mnemic.systems.open_units import Ledger, Vectors, with_before, work
 from mnemic.systems.view import View
 
 ID = "mem0-graph"
@@ -107,7 +106,7 @@ class Mem0Graph(MemorySystem):
         summary="Mem0's facts, and beside them a graph of entities whose contradicted edges are retired with their time.",
         source="Chhikara et al., Mem0, arXiv 2504.19413; graph module of mem0ai/mem0",
         needs=("embedder", "llm"),
-        makes=(FACT, PROCEDURE, SUMMARY, NODE, EDGE),
+        makes=(FACT, PROCEDURE, NODE, EDGE),
         cost="For each pair of messages two calls for facts, two for the graph, one more where edges might be outdated.",
         flow="""
         E[pair of messages] --> F[(facts, as in Mem0)]
@@ -213,7 +212,8 @@ class Graph:
         self._params, self._view, self._draft = params, view, draft
         self._facts = FactStore(ID, params.facts(), view, draft)
         self._foreseen: dict[str, list[Triple]] = {}
-        self._vectors: dict[str, Vector] = {}
+        self._vectors = Vectors(view)
+        self._edges_at: dict[str, list[str]] = {}  # ids of edges by the node at either end, once they are needed
 
     def cut(self, episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Episode]]:
         """Pairs of messages, as for the facts."""
@@ -222,10 +222,9 @@ class Graph:
     def foresee(self, episodes: Sequence[Episode], before: Sequence[Episode]) -> None:
         """Facts and triples, and the vectors of both, of many messages at once."""
         self._facts.foresee(episodes, before)
-        said = [*before, *episodes]
-        for at, one in enumerate(episodes, start=len(before)):
-            self._foreseen[one.id] = self._stated(one, said[max(0, at - self._params.recent) : at])
-        self._embed([text for triples in self._foreseen.values() for one in triples for text in _texts(one)])
+        for one, earlier in with_before(episodes, before, self._params.recent):
+            self._foreseen[one.id] = self._stated(one, earlier)
+        self._vectors.know(text for triples in self._foreseen.values() for one in triples for text in _texts(one))
 
     def by_rule(self, episode: Episode, before: Sequence[Episode], ledger: Ledger) -> None:
         """The triples of one message; what contradicts them goes."""
@@ -254,15 +253,10 @@ class Graph:
                 once.setdefault(one.key, one)
         return list(once.values())
 
-    def _embed(self, texts: Iterable[str]) -> None:
-        missing = list(dict.fromkeys(text for text in texts if text not in self._vectors))
-        self._vectors |= dict(zip(missing, self._view.embed(missing), strict=True))
-
     def _draw_by_rule(self, unit: Sequence[Episode], before: Sequence[Episode], ledger: Ledger) -> None:
         for old, new in self._facts.outdated:
             for one in triples_in(old):
                 if relation(one.text, new) in ("updates", "contradicts", "resolved"):
-                    self._embed(_texts(one))
                     edge = self._edge(self._key(one, self._node(one.subject), self._node(one.object)))[1]
                     if edge is not None:
                         self._retire(edge, unit, ledger)
@@ -284,7 +278,8 @@ class Graph:
         triples = extract_triples(unit, listed, step="relations", task=RELATIONS)
         if not listed.is_answered:
             return False
-        if edges := self._neighbourhood([*names, *(name for one in triples for name in (one.subject, one.object))]):
+        names += [name for one in triples for name in (one.subject, one.object)]
+        if edges := self._neighbourhood(names, [one.text for one in triples]):
             data = {"edges": _listed(edges), "turns": said}
             outdated = ask("retire", Prompt(RETIRE, data), RetireAnswer)
             for at in dict.fromkeys(one.strip() for one in outdated.ids) if outdated is not None else ():
@@ -294,23 +289,37 @@ class Graph:
             self._draw(one, [episode for episode in unit if episode.id in one.episode_ids], ledger, types)
         return True
 
-    def _neighbourhood(self, names: Sequence[str]) -> list[Record]:
-        """The current edges at the nodes that the names may mean, oldest first."""
-        self._embed(names)
+    def _neighbourhood(self, names: Sequence[str], stated: Sequence[str]) -> list[Record]:
+        """The current edges at the nodes that the names may mean, oldest first; of very many those nearest to what is stated."""
+        self._vectors.know([*names, *stated])
         nodes: dict[str, None] = {}
         for name in dict.fromkeys(names):
             near = self._draft.nearest(self._vectors[name], 10, kinds=[NODE], floor=self._params.found)
             nodes |= dict.fromkeys([self._node(name), *(one.id for one, _ in near)])
-        found: dict[str, Record] = {}
-        for name in dict.fromkeys(names):
-            near = self._draft.nearest(
-                self._vectors[name],
-                MOST_EDGES,
-                kinds=[EDGE],
-                where=lambda one: one.data["from"] in nodes or one.data["to"] in nodes,
-            )
-            found |= {one.id: one for one, _ in near}
-        return sorted(found.values(), key=lambda one: (one.recorded_at, one.id))[-MOST_EDGES:]
+        found = {one.id: one for node in nodes for one in islice(self._newest_at(node), MOST_EDGES)}
+        likeness: dict[str, float] = {}
+        for text in dict.fromkeys([*stated, *names]) if len(found) >= MOST_EDGES else ():
+            for one, cosine in self._draft.nearest(self._vectors[text], MOST_EDGES, kinds=[EDGE]):
+                if one.data["from"] in nodes or one.data["to"] in nodes:
+                    found[one.id] = one
+                    likeness[one.id] = max(cosine, likeness.get(one.id, -1.0))
+        newest = sorted(found.values(), key=lambda one: (one.recorded_at, one.id), reverse=True)
+        shown = sorted(newest, key=lambda one: -likeness.get(one.id, -1.0))[:MOST_EDGES]
+        return sorted(shown, key=lambda one: (one.recorded_at, one.id))
+
+    def _newest_at(self, node: str) -> Iterator[Record]:
+        """The current edges at a node, newest first."""
+        if not self._edges_at:
+            for one in self._draft.records([EDGE]):
+                self._note(one)
+        for id in reversed(self._edges_at.get(node, [])):
+            edge = self._draft.get(id)
+            if edge is not None and edge.retired_at is None:
+                yield edge
+
+    def _note(self, edge: Record) -> None:
+        for node in dict.fromkeys((edge.data["from"], edge.data["to"])):
+            self._edges_at.setdefault(node, []).append(edge.id)
 
     def _node(self, name: str) -> str:
         """The id of the node that a name means: its own, or that of the likest name there is, or its own still to be made."""
@@ -322,7 +331,7 @@ class Graph:
 
     def _draw(self, one: Triple, said: Sequence[Episode], ledger: Ledger, types: Mapping[str, str]) -> None:
         """An edge: a new one, or stated again."""
-        self._embed(_texts(one))
+        self._vectors.know(_texts(one))
         ends = [self._make_node(name, one, said, ledger, types) for name in (one.subject, one.object)]
         key = self._key(one, *ends)
         again, edge = self._edge(key)
@@ -333,6 +342,8 @@ class Graph:
             data: dict[str, Any] = {"key": key, "from": ends[0], "to": ends[1], "triple": list(one.key), BY: one.path}
             edge = self._record(_version(key, again), EDGE, one.text, said, data)
             ledger.put(edge, vector=self._vectors[one.text])
+            if self._edges_at:
+                self._note(edge)
         for episode in said:
             ledger.put_link(
                 Link(

@@ -146,7 +146,8 @@ class MemGAS(MemorySystem):
             "A session's score is its share of the walk relative to the best session's, times that session's best cosine, so "
             "that it can stand beside turns of a session that is still open.",
             "Ties at the seeds are cut, not kept; a session's filtered text is given once.",
-            "What a model copies counts only where it stands word for word in the session.",
+            "What a model copies counts only where it stands word for word in the session; a session of which nothing does stays "
+            "whole.",
             "Without a model keywords and summary are extracted, and sessions are recalled in full.",
         ),
     )

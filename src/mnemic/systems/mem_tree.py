@@ -125,16 +125,15 @@ class MemTree(MemorySystem):
         if vector is None:
             words = made.words(terms(cue.text), as_of=cue.as_of)
             ranked = sorted(((made.records[id], score) for id, score in words.items()), key=_best_first)
-            return view.record_hits(
-                _as_stood(ranked), cue, lambda one, score: (Reason("words", score, 1.0, _note(one)),)
-            )
-        is_narrowed = cue.session is not None or cue.since or cue.until or cue.filters
-        if is_narrowed or cue.limit > _NEAREST // 4:
-            ranked = made.scores(vector, as_of=cue.as_of)
-        else:
-            ranked = made.nearest(vector, _NEAREST, as_of=cue.as_of)
-        near = [(one, score) for one, score in ranked if score >= self.params.retrieve]
-        return view.record_hits(_as_stood(near), cue, lambda one, score: (Reason("meaning", score, 1.0, _note(one)),))
+            return view.record_hits(ranked, cue, lambda one, score: (Reason("words", score, 1.0, _note(one)),))
+        hits = self._near(made.nearest(vector, _NEAREST, as_of=cue.as_of), cue, view)
+        if len(hits) < cue.limit and len(made) > _NEAREST:  # a filter, or a correction, left most of them out
+            hits = self._near(made.scores(vector, as_of=cue.as_of), cue, view)
+        return hits
+
+    def _near(self, ranked: Sequence[Scored], cue: Cue, view: View) -> list[Hit]:
+        near = ((one, score) for one, score in ranked if score >= self.params.retrieve)
+        return view.record_hits(near, cue, lambda one, score: (Reason("meaning", score, 1.0, _note(one)),))
 
 
 # -- growing --------------------------------------------------------------------------------------------------
@@ -385,11 +384,6 @@ def _stated(record: Record) -> str:
 
 
 # -- recall ---------------------------------------------------------------------------------------------------
-
-
-def _as_stood(ranked: Sequence[Scored]) -> list[Scored]:
-    """The records as they were when they were current."""
-    return [(replace(one, retired_at=None), score) for one, score in ranked]
 
 
 def _best_first(one: Scored) -> tuple[float, str]:

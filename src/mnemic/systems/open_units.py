@@ -10,7 +10,7 @@ What can be taken back: records put, records retired and links put, through the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -73,6 +73,35 @@ class Ledger:
     def of(cls, draft: Draft, noted: Mapping[str, Any]) -> Ledger:
         """One that goes on from its notes."""
         return cls(draft, *(list(noted.get(name, ())) for name in ("put", "retired", "links")))
+
+
+class Vectors:
+    """The vectors of texts in one observation; each text is embedded once."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._known: dict[str, Vector] = {}
+
+    def know(self, texts: Iterable[str]) -> None:
+        """Embed many at once."""
+        missing = list(dict.fromkeys(text for text in texts if text not in self._known))
+        self._known |= dict(zip(missing, self._view.embed(missing), strict=True))
+
+    def get(self, text: str) -> Vector | None:
+        """[dim] of a text that was embedded."""
+        return self._known.get(text)
+
+    def __getitem__(self, text: str) -> Vector:
+        self.know([text])
+        return self._known[text]
+
+
+def with_before(
+    episodes: Sequence[Episode], before: Sequence[Episode], most: int
+) -> list[tuple[Episode, list[Episode]]]:
+    """Each episode with at most so many of those before it."""
+    said = [*before, *episodes]
+    return [(one, said[max(0, at - most) : at]) for at, one in enumerate(episodes, start=len(before))]
 
 
 class Worker(Protocol):

@@ -120,7 +120,8 @@ class Ram(MemorySystem):
             "Feedback is an episode of the log that names memories; the question and the answer it is about are "
             "the last ones said "
             "before it, in its session where it has one.",
-            "A recall gives passages, not the answer; what the answer rests on comes first.",
+            "A recall gives passages, not the answer; what the answer rests on comes first. It writes nothing, so the reasoning "
+            "behind an answer is not there to be reflected on.",
             "Without a model the note of a feedback is the knowledge (behind the question, where it is a few "
             "words), what the feedback "
             "names is replaced, and names that the first passages lead to are looked up in a second step.",
@@ -186,13 +187,12 @@ class _Lesson:
 
 
 def _learn(said: Feedback, episode: Episode, view: View, draft: Draft) -> None:
-    lesson = _lesson(said, episode, view, draft)
     if not any(map(str.isalnum, said.note)):
-        if said.verdict == "wrong":
-            for one in lesson.named:
-                if one.kind == KNOWLEDGE:
-                    _roll_back(one, episode, draft)
+        corrections = [one for one in _standing(said.ids, draft) if one.kind == KNOWLEDGE]
+        for one in corrections if said.verdict == "wrong" else []:
+            _roll_back(one, episode, draft)
         return
+    lesson = _lesson(said, episode, view, draft)
     memory = [*lesson.named, *lesson.behind]
     answer = view.ask("reflect", _reflect_prompt(lesson, memory, said), ReflectAnswer)
     is_fault = said.verdict in ("wrong", "unhelpful")

@@ -49,6 +49,7 @@ Answer with {"summary": …, "importance": …}.
 """
 _CANDIDATES = 400  # items that are looked at where nothing is filtered
 _LONGEST = 500  # characters of a summary
+_NEAR = 20  # items that may be the same again
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +203,19 @@ class SalmSocial(MemorySystem):
         self, draft: Draft, kind: str, vector: NDArray[np.float32], episode: Episode, text: str = ""
     ) -> Record | None:
         """What was met before, by the same speaker, and is the same again."""
-        for record, _ in draft.nearest(vector, 3, kinds=(kind,), floor=self.params.reuse_threshold):
-            if record.data["agent"] == episode.speaker and is_same(
-                record.data.get("situation", record.text), text or episode.text
-            ):
+        near = draft.nearest(vector, _NEAR, kinds=(kind,), floor=self.params.reuse_threshold)
+        if len(near) == _NEAR:  # many speak alike: then of the speaker's own
+            near = draft.nearest(
+                vector,
+                _NEAR,
+                kinds=(kind,),
+                where=lambda one: one.data["agent"] == episode.speaker,
+                floor=self.params.reuse_threshold,
+            )
+        said = text or episode.text
+        for record, _ in near:
+            is_own = record.data["agent"] == episode.speaker
+            if is_own and is_same(record.data.get("situation", record.text), said):
                 return record
         return None
 
@@ -294,8 +304,7 @@ class SalmSocial(MemorySystem):
         vector = view.query_vector(cue)
         if vector is None:
             return None
-        best = view.made.nearest(vector, 20, kinds=(REPLY,), as_of=cue.as_of)
-        for record, cosine in best:
+        for record, cosine in view.made.scores(vector, kinds=(REPLY,), as_of=cue.as_of):
             match = min(cosine, 1.0)
             if match < self.params.reuse_threshold:
                 break

@@ -23,7 +23,7 @@ from mnemic.ops.rerank import rerank
 from mnemic.ops.summarise import Said, summarise
 from mnemic.ops.triples import extract_triples
 from mnemic.store.contract import Changes
-from mnemic.systems.chunked import CHUNK, Chunk, Standing, follow
+from mnemic.systems.chunked import CHUNK, Chunk, Standing, follow, put_once
 from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.draft import Draft
 from mnemic.systems.view import View
@@ -177,12 +177,12 @@ class _Units:
         if FACT in self._kinds or SUMMARY in self._kinds:
             facts = extract_facts(chunk.turns, ask, step="facts", task=FACTS)
         if FACT in self._kinds:
-            made += [draft.put(chunk.unit(ID, FACT, one.text, one.episode_ids, one.path)) for one in facts]
+            made += [put_once(draft, chunk.unit(ID, FACT, one.text, one.episode_ids, one.path)) for one in facts]
         if TRIPLE in self._kinds:
             for one in extract_triples(chunk.turns, ask, step="triples", task=TRIPLES):
                 text = f"{one.subject} not {one.relation} {one.object}" if one.is_negated else one.text
                 parts = {"subject": one.subject, "relation": one.relation, "object": one.object}
-                made.append(draft.put(chunk.unit(ID, TRIPLE, text, one.episode_ids, one.path, **parts)))
+                made.append(put_once(draft, chunk.unit(ID, TRIPLE, text, one.episode_ids, one.path, **parts)))
         if SUMMARY in self._kinds:
             said: list[Said] = [*facts] if facts and facts[0].path == "llm" else []
             said += chunk.turns
@@ -197,20 +197,10 @@ class _Units:
 
 def _found(text: str, view: View, standing: Standing, kinds: Sequence[str], n: int, note: str = "") -> list[Hit]:
     """The n units nearest to a text, and what was said since, best first; by words alone where the text has no vector."""
-    cue = standing.cue
-    vector = view.query_vector(cue, text)
+    vector = view.query_vector(standing.cue, text)
     if vector is None:
-        words = view.made.words(terms(text), kinds=kinds, as_of=cue.as_of)
-        ids = sorted((id for id in words if id not in standing.hidden), key=lambda id: (-words[id], id))
-        ranked = ((view.made.records[id], words[id]) for id in ids)
-        return view.record_hits(
-            ranked, replace(cue, limit=n, threshold=0.0), why=lambda _, score: (Reason("words", score, 1.0, note),)
-        )
-    units = [
-        Hit(score=cosine, record=record, reasons=(Reason("meaning", cosine, 1.0, note),))
-        for record, cosine in standing.nearest(vector, n, kinds)
-    ]
-    return _best([*units, *standing.tail(n, text)])[:n]
+        return standing.by_words(n, kinds, text, note)
+    return _best([*standing.by_meaning(vector, n, kinds, note), *standing.tail(n, text)])[:n]
 
 
 def _best(hits: Iterable[Hit]) -> list[Hit]:

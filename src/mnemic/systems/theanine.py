@@ -164,13 +164,12 @@ class Theanine(MemorySystem):
         return _Writing(view, self.params).close_sessions(and_the_open_one=True)
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
-        vector = view.query_vector(cue)
+        vector, sight = view.query_vector(cue), _Sight(cue, view, self.params)
         if vector is None:
             words = view.made.words(terms(cue.text), kinds=[MEMORY], as_of=cue.as_of)
-            by_words = sorted(words.items(), key=lambda one: (-one[1], one[0]))
-            ranked = ((view.made.records[id], score) for id, score in by_words)
+            ids = sorted(words.keys() - sight.hidden, key=lambda id: (-words[id], id))
+            ranked = ((sight.record(id), words[id]) for id in ids)
             return view.record_hits(ranked, cue, why=lambda _, score: (Reason("words", score, 1.0),))
-        sight = _Sight(cue, view, self.params)
         near = sight.nearest(vector, max(cue.limit, self.params.recalled))
         lines = sight.timelines([record for record, _ in near[: self.params.recalled]])
         told = self._told(lines, {record.id: score for record, score in near}, sight)
@@ -301,7 +300,8 @@ class _Writing:
             answers = self._view.ask.many("relate", prompts, RelationAnswer)
         for (older, newer), answer in zip(left, answers, strict=True):
             kind = related(older.text, newer.text, self._claims_in) if answer is None else _known(answer.relation)
-            tried[older.id, newer.id] = None if kind is None else _link(older, newer, kind, answer)
+            by = "offline" if answer is None else "llm"
+            tried[older.id, newer.id] = None if kind is None else _link(older, newer, kind, by)
 
     def _spoken(self, number: int) -> list[Episode]:
         """What was said in a session that has ended."""
@@ -356,9 +356,9 @@ class _Sight:
         ended = [one for one in state.get("sessions", ()) if as_of is None or one[2] <= as_of]
         self.after = int(ended[-1][1]) if ended else 0  # the last episode that became memories
         is_open, gap = state.get("open"), params.gap // timedelta(microseconds=1)
-        self._hidden = frozenset(is_open["ids"]) if is_open else frozenset()
+        self.hidden: frozenset[str] = frozenset(is_open["ids"]) if is_open else frozenset()
         if is_open and as_of is None and to_microseconds(cue.asked_at) - is_open["at"] > gap:
-            self.after, self._hidden = int(is_open["seq"]), frozenset()
+            self.after, self.hidden = int(is_open["seq"]), frozenset()
         self._is_seen: dict[str, bool] = {}
         self._claims: dict[str, list[Claim]] = {}
         self._ends: dict[str, list[str]] = {}
@@ -371,13 +371,13 @@ class _Sight:
         ids = list(dict.fromkeys(ids))
         new = [self._made.records[id] for id in ids if id not in self._is_seen and id in self._made.records]
         self._is_seen |= {one.id: sees for one, sees in zip(new, self.view.sees(new, self.cue), strict=True)}
-        return [id for id in ids if id not in self._hidden and self._is_seen.get(id, False)]
+        return [id for id in ids if id not in self.hidden and self._is_seen.get(id, False)]
 
     def nearest(self, vector: Vector, n: int) -> list[tuple[Record, float]]:
         """The n memories nearest to the cue, with their cosines, which are above 0."""
         k = n
         while True:
-            found = self._made.nearest(vector, k, kinds=[MEMORY], as_of=self.cue.as_of, but=self._hidden)
+            found = self._made.nearest(vector, k, kinds=[MEMORY], as_of=self.cue.as_of, but=self.hidden)
             seen = set(self.seen(record.id for record, _ in found))
             kept = [(record, min(cosine, 1.0)) for record, cosine in found if record.id in seen and cosine > 0.0]
             if len(kept) >= n or len(found) < k or found[-1][1] <= 0.0:
@@ -564,10 +564,8 @@ def _known(name: str) -> str | None:
     return next((kind for kind in RELATIONS if kind.casefold() == said), None)
 
 
-def _link(older: Record, newer: Record, kind: str, answer: RelationAnswer | None) -> Link:
-    data: dict[str, Any] = {BY: "offline" if answer is None else "llm"}
-    if answer is not None and answer.explanation.strip():
-        data["explanation"] = " ".join(answer.explanation.split())[:1000]
+def _link(older: Record, newer: Record, kind: str, by: str) -> Link:
+    """The link of two memories. The model's explanation is not kept: it may hold anything of both sessions."""
     return Link(
         id=record_id(ID, "link", older.id, newer.id),
         system=ID,
@@ -577,5 +575,5 @@ def _link(older: Record, newer: Record, kind: str, answer: RelationAnswer | None
         to_id=newer.id,
         sources=tuple(dict.fromkeys((*older.sources, *newer.sources))),
         recorded_at=newer.recorded_at,
-        data=data,
+        data={BY: by},
     )

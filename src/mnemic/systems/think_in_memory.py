@@ -14,10 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +24,7 @@ from mnemic.index.vectors import products
 from mnemic.model import Cue, Episode, Hit, Reason, Record
 from mnemic.models.prompt import Prompt, numbered, turns
 from mnemic.ops.extract import extract_facts
-from mnemic.ops.lsh import Buckets, CrossPolytope
+from mnemic.ops.lsh import Buckets
 from mnemic.ops.segment import exchanges
 from mnemic.ops.triples import triples_in
 from mnemic.ops.update import relation
@@ -35,12 +32,12 @@ from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
-from mnemic.systems.made import Made, holds
+from mnemic.systems.made import holds
+from mnemic.systems.thought_table import KIND, Table, compared, hash_of, head_of, in_bucket, number_of
 from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import terms
 
 ID = "think-in-memory"
-KIND = "thought"
 THINK = """
 You think about a conversation after it was held, so that nobody has to think it through again. "exchange" holds what was said
 and answered, as numbered turns with time and speaker; "thoughts" holds what was concluded earlier and may bear on it.
@@ -170,6 +167,8 @@ class ThinkInMemory(MemorySystem):
             "nothing.",
             "A merged thought stays in the bucket of those it replaces, also where its vector would fall into another"
             " one.",
+            "A thought's sources are the turns and the earlier thoughts that the model says it rests on, of all that it was "
+            "shown.",
             "What was forgotten or merged is retired, so that a recall as of an earlier time still finds it.",
             "Without a model thoughts are the facts that were stated, with the speech itself where nothing is; a "
             "newer one that contradicts or updates an older one of its head and bucket retires it, and one that says "
@@ -207,10 +206,10 @@ class ThinkInMemory(MemorySystem):
             draft.state["provisional"] = {"ids": [one.id for one in made], "seq": tail[-1].seq}
         return draft.changes()
 
-    def _table(self, draft: Draft, view: View) -> _Table:
-        return _Table(draft, hash_of(view.made.dim, self.params.buckets, self.params.seed))
+    def _table(self, draft: Draft, view: View) -> Table:
+        return Table(draft, hash_of(view.made.dim, self.params.buckets, self.params.seed))
 
-    def _think(self, unit: Sequence[Episode], vector: NDArray[np.float32], table: _Table, view: View) -> list[Thought]:
+    def _think(self, unit: Sequence[Episode], vector: NDArray[np.float32], table: Table, view: View) -> list[Thought]:
         """What follows from an exchange, in the light of the thoughts in the bucket of its query."""
         earlier = table.nearest(vector, self.params.recalled)
         prompt = Prompt(THINK, {"exchange": turns(unit), "thoughts": numbered(earlier)})
@@ -219,7 +218,7 @@ class ThinkInMemory(MemorySystem):
             return thoughts_in(unit)
         return [thought for given in answer.thoughts if (thought := _checked(given, unit, earlier)) is not None]
 
-    def _tidy(self, draft: Draft, table: _Table, at: Episode, view: View) -> None:
+    def _tidy(self, draft: Draft, table: Table, at: Episode, view: View) -> None:
         """Forget and merge in the buckets into which enough has come."""
         fresh: dict[str, list[str]] = draft.state.setdefault("fresh", {})
         for name in sorted((name for name, ids in fresh.items() if len(ids) >= self.params.tidy_every), key=int):
@@ -234,7 +233,7 @@ class ThinkInMemory(MemorySystem):
             gone = _named(answer.remove, members)
             for one in gone:
                 table.retire(one, at)
-            groups = _of_one_head([one for one in members if one not in gone], new)
+            groups = _of_onehead_of([one for one in members if one not in gone], new)
             prompts = [Prompt(MERGE, {"thoughts": numbered(group)}) for group in groups]
             for group, merged in zip(groups, view.ask.many("merge", prompts, MergeAnswer), strict=True):
                 for given in merged.merged if merged is not None else []:
@@ -251,7 +250,7 @@ class ThinkInMemory(MemorySystem):
         ranked = sorted(found, key=lambda one: (-one[1], one[0].id))
         signal = "words" if vector is None else "meaning"
         hits = view.record_hits(
-            [(as_known(record, cue.as_of), score) for record, score in ranked],
+            ranked,
             cue,
             lambda record, score: (Reason(signal, score, 1.0, f"bucket {record.data['bucket']}"),),
         )
@@ -271,30 +270,6 @@ class ThinkInMemory(MemorySystem):
         return found
 
 
-# -- the table ------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=16)
-def hash_of(dim: int, buckets: int, seed: int) -> CrossPolytope:
-    """The hash for vectors of that size."""
-    return CrossPolytope(dim, buckets, seed)
-
-
-def in_bucket(made: Made, bucket: int, as_of: datetime | None = None) -> list[Record]:
-    """The thoughts in a bucket as they stand, or stood at a time: all that a recall compares with its cue."""
-    ids = _by_bucket(made).get(bucket, ())
-    return [record for id in ids if holds(record := made.records[id], as_of)]
-
-
-def compared(records: Sequence[Record], vector: NDArray[np.float32], made: Made) -> list[tuple[Record, float]]:
-    """Each thought with its cosine: one comparison each."""
-    known = [(one, found) for one in records if (found := made.vector(one.id)) is not None]
-    if not known:
-        return []
-    cosines = products(np.stack([found for _, found in known]), vector).tolist()
-    return [(one, cosine) for (one, _), cosine in zip(known, cosines, strict=True)]
-
-
 def recall_loss(
     vectors: NDArray[np.float32], queries: NDArray[np.float32], k: int, params: Params | None = None
 ) -> float:
@@ -312,85 +287,6 @@ def recall_loss(
         near = {id for id, _ in table.nearest(query, k, told.probes)}
         lost += len({str(at) for at in exact} - near)
     return lost / max(1, min(k, len(vectors)) * len(queries))
-
-
-def as_known(record: Record, as_of: datetime | None) -> Record:
-    """The record as it read at a time before it was superseded."""
-    if as_of is None or record.retired_at is None or record.retired_at <= as_of:
-        return record
-    return replace(record, retired_at=None, valid_to=None)
-
-
-_tables: WeakKeyDictionary[Made, Mapping[int, Sequence[str]]] = WeakKeyDictionary()
-
-
-def _by_bucket(made: Made) -> Mapping[int, Sequence[str]]:
-    """The ids of all thoughts by bucket, oldest first; worked out once for each state of things."""
-    if made not in _tables:
-        found: dict[int, list[str]] = {}
-        for one in sorted(made.records.values(), key=_order):
-            found.setdefault(one.data["bucket"], []).append(one.id)
-        _tables[made] = found
-    return _tables[made]
-
-
-class _Table:
-    """The thoughts by bucket while they are being changed."""
-
-    def __init__(self, draft: Draft, hash: CrossPolytope) -> None:
-        self._draft = draft
-        self._hash = hash
-        self._members: dict[int, dict[str, None]] = {}
-        for one in draft.records((KIND,)):
-            self._members.setdefault(one.data["bucket"], {})[one.id] = None
-
-    def next_number(self) -> int:
-        """A place behind all thoughts so far."""
-        number = int(self._draft.state.get("thoughts", 0))
-        self._draft.state["thoughts"] = number + 1
-        return number
-
-    def bucket(self, vector: NDArray[np.float32]) -> int:
-        """Where a vector falls."""
-        return self._hash.bucket(vector)
-
-    def members(self, bucket: int) -> list[Record]:
-        """What lies in a bucket, oldest first."""
-        found = [record for id in self._members.get(bucket, ()) if (record := self._draft.get(id)) is not None]
-        return sorted(found, key=_order)
-
-    def nearest(
-        self, vector: NDArray[np.float32], k: int, bucket: int | None = None, head: str | None = None
-    ) -> list[Record]:
-        """The k most like a vector in its bucket, or in the one given; with `head`, of those with that head."""
-        records = self.members(self.bucket(vector) if bucket is None else bucket)
-        records = [one for one in records if head is None or _head(one) == head]
-        vectors = [self._draft.vector(one.id) for one in records]
-        known = [(one, found) for one, found in zip(records, vectors, strict=True) if found is not None]
-        if not known or k < 1:
-            return []
-        cosines = products(np.stack([found for _, found in known]), vector)
-        return [known[at][0] for at in np.argsort(-cosines, kind="stable")[:k].tolist()]
-
-    def put(self, record: Record, vector: NDArray[np.float32] | None = None) -> Record:
-        """Add a record to its bucket; without a vector it is embedded."""
-        self._draft.put(record, vector=vector)
-        self._members.setdefault(record.data["bucket"], {})[record.id] = None
-        return record
-
-    def retire(self, record: Record, at: Episode, valid_to: datetime | None = None) -> None:
-        """Take a record out of its bucket."""
-        self._draft.retire(record.id, at.recorded_at, valid_to)
-        self._members.get(record.data["bucket"], {}).pop(record.id, None)
-
-
-def _order(record: Record) -> int:
-    """The place of a thought among all, in the order in which they were thought."""
-    return int(record.data["number"])
-
-
-def _head(record: Record) -> str:
-    return " ".join(str(record.data["head"]).casefold().split())
 
 
 # -- thinking -------------------------------------------------------------------------------------------------
@@ -429,7 +325,7 @@ def _checked(given: ThoughtAnswer, unit: Sequence[Episode], earlier: Sequence[Re
 
 def _insert(
     draft: Draft,
-    table: _Table,
+    table: Table,
     thoughts: Sequence[Thought],
     unit: Sequence[Episode],
     view: View,
@@ -488,15 +384,15 @@ def _named(ids: Sequence[str], shown: Sequence[Record]) -> list[Record]:
     return [by_number[id] for id in dict.fromkeys(id.strip() for id in ids) if id in by_number]
 
 
-def _of_one_head(members: Sequence[Record], new: Sequence[str]) -> list[list[Record]]:
+def _of_onehead_of(members: Sequence[Record], new: Sequence[str]) -> list[list[Record]]:
     """Two or more thoughts with the same head, one of them new; by head, in the order of the oldest."""
     groups: dict[str, list[Record]] = {}
     for one in members:
-        groups.setdefault(_head(one), []).append(one)
+        groups.setdefault(head_of(one), []).append(one)
     return [group for group in groups.values() if len(group) > 1 and any(one.id in new for one in group)]
 
 
-def _merge_as_told(table: _Table, given: MergedAnswer, group: list[Record], at: Episode) -> None:
+def _merge_as_told(table: Table, given: MergedAnswer, group: list[Record], at: Episode) -> None:
     """Put the sentence that a model wrote in the place of those that it names, of which none was replaced before."""
     text = " ".join(given.text.split())[:_LONGEST]
     old = _named(given.replaces, group)
@@ -508,7 +404,7 @@ def _merge_as_told(table: _Table, given: MergedAnswer, group: list[Record], at: 
 
 
 def _merge(
-    table: _Table,
+    table: Table,
     old: Sequence[Record],
     text: str,
     data: Mapping[str, Any],
@@ -535,14 +431,14 @@ def _merge(
     )
 
 
-def _tidy_by_rule(draft: Draft, table: _Table, bucket: int, new: Sequence[str], at: Episode) -> None:
+def _tidy_by_rule(draft: Draft, table: Table, bucket: int, new: Sequence[str], at: Episode) -> None:
     """Compare what came into a bucket with what is nearest to it there and has the same head."""
     for id in new:
         one, vector = draft.get(id), draft.vector(id)
         if one is None or vector is None or not holds(one):
             continue
-        for other in table.nearest(vector, _NEAR + 1, bucket, _head(one)):
-            if other.id == one.id or _order(other) > _order(one):
+        for other in table.nearest(vector, _NEAR + 1, bucket, head_of(one)):
+            if other.id == one.id or number_of(other) > number_of(one):
                 continue
             cosine = float(products(np.stack([_known(draft, other.id)]), vector)[0])
             kind = relation(other.text, one.text, similarity=cosine)
