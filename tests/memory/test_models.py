@@ -459,6 +459,44 @@ def test_a_read_only_memory_asks_and_keeps_nothing(world: World, tmp_path: Path)
         assert llm.calls == asked + 2
 
 
+def test_a_recall_does_not_wait_again_for_a_model_that_did_not_answer_lately(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = gists()
+    with world.open(llm, background=False) as memory:
+        memory.add("tea")
+        memory.attach("scribe")
+        memory.consolidate()
+        llm.down()
+        for question in ("one", "two", "three"):
+            memory.system("scribe").search(question)
+        asked = llm.calls
+        assert asked == 2  # the gist, and the first question
+        llm.up()
+        memory.system("scribe").search("four")
+        assert llm.calls == asked
+        memory._shared._rest.end(llm.id)  # as time does
+        memory.system("scribe").search("five")
+        assert llm.calls == asked + 1
+
+
+def test_answers_are_sealed_by_their_prompts(world: World, tmp_path: Path) -> None:
+    world.path = tmp_path / "memory.db"
+    llm = RuleLLM("rules:x")
+    llm.answers({"gist": "Zanzibarquux"})
+    with world.open(llm, background=False) as memory:
+        memory.add("tea")
+        memory.attach("scribe")
+        memory.consolidate()
+        assert texts(memory) == ["Zanzibarquux"]
+        memory.detach("scribe")
+        memory.scrub()
+        assert memory.find_traces("Zanzibarquux") == []
+        memory.attach("scribe")
+        memory.consolidate()
+        assert (texts(memory), llm.calls) == (["Zanzibarquux"], 1)
+
+
 def test_an_outage_while_recalling_is_the_offline_path(world: World) -> None:
     llm = gists()
     with world.open(llm, background=False) as memory:

@@ -21,11 +21,15 @@ MADE_UP = ["tea", "Anna likes coffee", "Porto", "7", "", "none", "0", "1", "nobo
 
 
 class AnyLLM:
-    """down: requests, counted from 0, at which it cannot be reached. broken: the share of answers that are no JSON."""
+    """down: requests, counted from 0, at which it cannot be reached. broken: the share of answers that are no JSON.
+
+    copies: a word that it says wherever it is shown it.
+    """
 
     id = "any:1"
 
-    def __init__(self, *, down: Sequence[int] = (), broken: float = 0.0) -> None:
+    def __init__(self, *, down: Sequence[int] = (), broken: float = 0.0, copies: str = "") -> None:
+        self._copies = copies
         self.calls = 0
         self.seen: list[str] = []
         self._down = set(down)
@@ -49,6 +53,8 @@ class AnyLLM:
                 text=tries.choice(["{", "Sorry, I cannot.", '{"x": ', "", "null"]), tokens_in=10, tokens_out=2
             )
         texts = [text for text in _strings(json.loads(messages[1].content)) if text]
+        if self._copies and self._copies in messages[1].content:
+            texts = [self._copies]
         value = _value(schema, schema.get("$defs", {}), dice, texts or MADE_UP, 0)
         return Completion(text=json.dumps(value), tokens_in=len(asked) // 4, tokens_out=20)
 

@@ -7,6 +7,7 @@ every answer that it accepts.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,18 @@ def test_after_forgetting_no_file_holds_a_word_of_it_not_even_what_the_model_sai
         memory.forget("gone")
         memory.consolidate()
         assert [memory.find_traces(word) for word in words] == [[], []]
+
+
+@asking_systems
+def test_what_a_model_made_of_it_in_later_answers_is_gone_as_well(system: str, tmp_path: Path) -> None:
+    """A word of the first turn is copied from answer to answer, into records that name other turns as their sources."""
+    with opened(AnyLLM(copies="Zanzibarquux"), tmp_path / "memory.db") as memory:
+        say(memory, [replace(STORY[0], text="I moved to Zanzibarquux last week."), *STORY[1:]])
+        memory.attach(system)
+        memory.consolidate()
+        memory.forget(STORY[0].id)
+        memory.consolidate()
+        assert memory.find_traces("Zanzibarquux") == []
 
 
 @asking_systems

@@ -36,7 +36,7 @@ def model(retires: Callable[[str, str], bool] = lambda edge, said: False) -> Rul
 
     def retired(asked: Asked) -> dict[str, Any]:
         said = " ".join(one["text"] for one in asked.data["turns"])
-        return {"ids": [one["id"] for one in asked.data["edges"] if retires(one["edge"], said)] + ["77", "x"]}
+        return {"ids": [one["id"] for one in asked.data["edges"] if retires(one["edge"], said)] + ["777", "x"]}
 
     llm.rule("facts", {"facts": []})
     llm.rule(

@@ -2,6 +2,10 @@
 
 An answer is kept in the store under scope, model, prompt and schema, so that the same log asks nothing twice: an
 observation that failed half-way goes on where it was, a system that is dropped and attached again makes the same records.
+It is kept sealed: only who has the very prompt can read it. An answer may owe something to an episode that its prompt does
+not name, through a tag of a note that a model once wrote of another; when that episode is forgotten, the prompt is never
+made again, and what is left of its answer on the disk is noise.
+
 What came in no usable form is kept too, with the number of times it was tried; after a few the system goes on without an
 answer, on its offline path, and a failure that shows what came stays visible until `consolidate(retry_failed=True)`.
 """
@@ -10,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -17,7 +22,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from mnemic.clock import Clock
-from mnemic.errors import AnswerUnusable, LLMClosed, LLMError, LLMRefused
+from mnemic.errors import AnswerUnusable, LLMClosed, LLMError, LLMRefused, LLMUnavailable
 from mnemic.models.budget import Budget, Spending, estimated_tokens, price_usd
 from mnemic.models.llm import LLM
 from mnemic.models.prompt import Prompt
@@ -25,9 +30,30 @@ from mnemic.models.structured import ask_structured, read_answer, schema_of, wit
 from mnemic.store.contract import Answered, Failure, Spent, Store
 
 T = TypeVar("T")
+REST_S = 30.0  # without a recall that waits for a model, after it did not answer
 MAX_ATTEMPTS = 3  # observations that may fail on one prompt before the system goes on without its answer
 _SIDE_BY_SIDE = 4
 _RAW = 20_000
+
+
+class Rest:
+    """Which models did not answer lately: for a while no recall waits for them again."""
+
+    def __init__(self, seconds: float = REST_S) -> None:
+        self._seconds = seconds
+        self._until: dict[str, float] = {}
+
+    def begin(self, llm: str) -> None:
+        """It did not answer."""
+        self._until[llm] = time.monotonic() + self._seconds
+
+    def end(self, llm: str) -> None:
+        """It answered."""
+        self._until.pop(llm, None)
+
+    def is_resting(self, llm: str) -> bool:
+        """Whether it did not answer lately."""
+        return time.monotonic() < self._until.get(llm, 0.0)
 
 
 class Asker:
@@ -50,6 +76,7 @@ class Asker:
         is_recall: bool = False,
         may_write: bool = True,
         cancelled: Event | None = None,
+        rest: Rest | None = None,
     ) -> None:
         self.used = False
         self._store = store
@@ -61,17 +88,21 @@ class Asker:
         self._is_recall = is_recall
         self._may_write = may_write
         self._cancelled = cancelled or Event()
+        self._rest = rest or Rest()
 
     def __call__(self, step: str, prompt: Prompt, schema: type[T]) -> T | None:
         """The answer; None for the offline path. See `mnemic.models.prompt.Asks`."""
         messages = with_schema(prompt.messages(), schema)
-        key = self._key(prompt, schema)
+        text = self._text(prompt, schema)
+        key = hashlib.blake2b(text, digest_size=20, person=b"key").digest()
         kept = self._store.answers.kept(self._scope, key)
         if kept is not None and not kept.attempts:
             self.used = True
-            return read_answer(kept.answer, schema)[0]
+            return read_answer(unsealed(kept.answer, text), schema)[0]
         attempts = kept.attempts if kept else 0
         if attempts >= MAX_ATTEMPTS:
+            return None
+        if self._is_recall and self._rest.is_resting(self._llm.id):
             return None
         try:
             if self._cancelled.is_set():
@@ -87,15 +118,18 @@ class Asker:
         except AnswerUnusable as error:
             self._unanswered(step, prompt, key, attempts, error.raw, error, may_set_aside=True)
             return None
-        except LLMError:
+        except LLMError as error:
+            if isinstance(error, LLMUnavailable):
+                self._rest.begin(self._llm.id)
             if self._is_recall:
                 return None
             raise
+        self._rest.end(self._llm.id)
         self._keep(
             step,
             prompt,
             key,
-            found.raw,
+            sealed(found.raw, text),
             0,
             Spending(calls=found.calls, tokens_in=found.tokens_in, tokens_out=found.tokens_out),
         )
@@ -124,7 +158,7 @@ class Asker:
         may_set_aside: bool,
     ) -> None:
         spent = Spending(calls=error.calls, failed=error.calls, tokens_in=error.tokens_in, tokens_out=error.tokens_out)
-        self._keep(step, prompt, key, raw[:_RAW], attempts + 1, spent, is_kept=may_set_aside)
+        self._keep(step, prompt, key, "", attempts + 1, spent, is_kept=may_set_aside)  # the failure has what came
         if self._is_recall:
             return
         if not may_set_aside or attempts + 1 < MAX_ATTEMPTS:
@@ -180,12 +214,29 @@ class Asker:
         )
         self._budget.check(everywhere, here, tokens)
 
-    def _key(self, prompt: Prompt, schema: type[Any]) -> bytes:
-        """Digests all that an answer follows from: one scope never reads another's."""
+    def _text(self, prompt: Prompt, schema: type[Any]) -> bytes:
+        """All that an answer follows from: one scope never reads another's."""
         parts: list[Any] = [self._scope, self._llm.id, prompt.max_tokens, schema_of(schema)]
         parts += [[message.role, message.content] for message in prompt.messages()]
-        text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
-        return hashlib.blake2b(text.encode(), digest_size=20).digest()
+        return json.dumps(parts, sort_keys=True, ensure_ascii=True).encode()
+
+
+def sealed(answer: str, prompt: bytes) -> str:
+    """The answer so that only who has the prompt can read it: xor with a stream that SHAKE-256 makes of the prompt."""
+    plain = answer.encode("utf-8", "surrogatepass")
+    stream = hashlib.shake_256(b"answer" + prompt).digest(len(plain))
+    return bytes(one ^ other for one, other in zip(plain, stream, strict=True)).hex()
+
+
+def unsealed(answer: str, prompt: bytes) -> str:
+    """The inverse of `sealed`.
+
+    >>> unsealed(sealed("Porto", b"Where?"), b"Where?")
+    'Porto'
+    """
+    hidden = bytes.fromhex(answer)
+    stream = hashlib.shake_256(b"answer" + prompt).digest(len(hidden))
+    return bytes(one ^ other for one, other in zip(hidden, stream, strict=True)).decode("utf-8", "surrogatepass")
 
 
 def _spending(spent: Spent) -> Spending:

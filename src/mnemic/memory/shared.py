@@ -16,7 +16,7 @@ from mnemic.errors import EmbedderMismatch, EmbedderUnavailable, ParameterError,
 from mnemic.index.files import IndexFiles
 from mnemic.index.library import IndexLibrary
 from mnemic.index.scope_index import ScopeIndex
-from mnemic.memory.asking import Asker
+from mnemic.memory.asking import Asker, Rest
 from mnemic.memory.background import Background
 from mnemic.memory.choose_model import Models, without_llm
 from mnemic.model import Episode, new_id
@@ -82,6 +82,7 @@ class Shared:
         self.made = MadeLibrary(store)
         self.models = Models(store, None)
         self.budget = budget
+        self._rest = Rest()
         self.background = Background(self._observe_behind, is_on=background)
         self._observing: dict[tuple[str, str], threading.RLock] = {}
 
@@ -198,6 +199,7 @@ class Shared:
             is_recall=is_recall,
             may_write=not self.store.read_only,
             cancelled=self.background.cancelled,
+            rest=self._rest,
         )
 
     # -- observing ----------------------------------------------------------------------------------------

@@ -52,12 +52,14 @@ def _is_new(last: Episode, one: Episode, gap: timedelta | None) -> bool:
     return one.session != last.session or (gap is not None and one.occurred_at - last.occurred_at > gap)
 
 
-def exchanges(episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Episode]]:
+def exchanges(
+    episodes: Sequence[Episode], *, max_turns: int | None = None
+) -> tuple[list[list[Episode]], list[Episode]]:
     """(exchanges, the turns that still wait for an answer): what one said, and the answer of another to it.
 
     The turns of one speaker in a row, and the first turn by another, are an exchange. It ends inside its session: what is
     unanswered when the session changes stands alone, and so does an assistant's turn that answers nothing, such as the second
-    one of a long answer. So feeding in pieces, with the tail again each time, gives the same exchanges.
+    one of a long answer. max_turns: after so many turns in a row it ends unanswered. So feeding in pieces, with the tail again each time, gives the same exchanges.
     """
     pairs: list[list[Episode]] = []
     waiting: list[Episode] = []
@@ -70,7 +72,7 @@ def exchanges(episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Ep
             continue
         is_answer = bool(waiting) and one.speaker != waiting[-1].speaker
         waiting = [*waiting, one]
-        if is_answer:
+        if is_answer or len(waiting) == max_turns:
             pairs.append(waiting)
             waiting = []
     return pairs, waiting

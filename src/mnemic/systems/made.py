@@ -240,9 +240,9 @@ class Made:
         return mask
 
     def _cosines(self, rows: NDArray[np.int64], vector: Vector) -> Vector:
-        """[n] of some rows; where they are most of all, those of all take less time than copying them."""
+        """[n] of some rows; where they are many of all, those of all take less time than copying them."""
         values = self._vectors.values
-        return products(values, vector)[rows] if 2 * len(rows) > len(values) else products(values[rows], vector)
+        return products(values, vector)[rows] if 4 * len(rows) > len(values) else products(values[rows], vector)
 
     def _same(self, row: int, vector: bytes, record: Record) -> bool:
         return (

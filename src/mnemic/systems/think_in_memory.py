@@ -38,6 +38,7 @@ from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import terms
 
 ID = "think-in-memory"
+MOST_TURNS = 20  # of one speaker in a row: then they are thought about, answered or not
 THINK = """
 You think about a conversation after it was held, so that nobody has to think it through again. "exchange" holds what was said
 and answered, as numbered turns with time and speaker; "thoughts" holds what was concluded earlier and may bear on it.
@@ -158,6 +159,7 @@ class ThinkInMemory(MemorySystem):
         "T --> F[bucket of each thought]\nF --> G[forget inside the bucket]\nG --> M[merge inside the bucket]\n"
         "Q[cue] --> B2[its bucket]\nB2 --> C[cosines inside it]\nC --> H[best thoughts]",
         departures=(
+            "Twenty turns of one speaker in a row are an exchange, answered or not.",
             "The paper gives neither the number of buckets nor how often they are tidied; here there are 16, and a "
             "bucket is tidied when four thoughts have come into it.",
             "A cue whose bucket holds fewer thoughts than it asks for goes on to the next nearest buckets; fill=False"
@@ -186,7 +188,7 @@ class ThinkInMemory(MemorySystem):
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
         draft = view.draft()
         _drop_provisional(draft)
-        closed, _ = exchanges(heard(view.since(draft.state.get("done", 0))))
+        closed, _ = exchanges(heard(view.since(draft.state.get("done", 0))), max_turns=MOST_TURNS)
         if closed:
             table = self._table(draft, view)
             for unit, vector in zip(closed, view.embed([_query_of(unit) for unit in closed]), strict=True):
@@ -198,7 +200,7 @@ class ThinkInMemory(MemorySystem):
     def consolidate(self, view: View) -> Changes:
         draft = view.draft()
         _drop_provisional(draft)
-        _, tail = exchanges(heard(view.since(draft.state.get("done", 0))))
+        _, tail = exchanges(heard(view.since(draft.state.get("done", 0))), max_turns=MOST_TURNS)
         if tail:
             table = self._table(draft, view)
             vector = view.embed([_query_of(tail)])[0]
@@ -465,5 +467,5 @@ def _closed_up_to(cue: Cue, view: View) -> int:
         state = view.made.state
         return int(state["provisional"]["seq"] if "provisional" in state else state.get("done", 0))
     known = [one for one in heard(view.log()) if one.recorded_at <= cue.as_of]
-    _, tail = exchanges(known)
+    _, tail = exchanges(known, max_turns=MOST_TURNS)
     return tail[0].seq - 1 if tail else known[-1].seq if known else 0
