@@ -158,7 +158,7 @@ def test_lines_that_differ_in_a_small_word_are_two_and_the_same_line_is_one() ->
     assert compressed(lines, 100) == lines[1:]
 
 
-def test_what_a_note_took_from_the_history_goes_from_the_compressed_notes_with_it(tmp_path: Path) -> None:
+def test_what_a_note_took_from_the_history_goes_from_the_compressed_notes_with_the_history(tmp_path: Path) -> None:
     def noted(asked: Any) -> Any:
         if asked.data["pair"][0]["text"] == "Quuxbert calls.":
             return {"notes": []}

@@ -143,6 +143,7 @@ def test_two_topics_are_cut_at_the_right_turn_and_times_in_a_session_increase() 
         talk(memory, ["something else"], session="u")
         memory.consolidate()
         kept = records(memory)
+        memory_log = memory._shared.view_of("", "lightmem").log()
     topic_of = {one.text.split()[0].lower(): set[int]() for one in kept}
     for one in kept:
         topic_of[one.text.split()[0].lower()].add(one.data["topic"])
@@ -151,10 +152,26 @@ def test_two_topics_are_cut_at_the_right_turn_and_times_in_a_session_increase() 
     assert all(
         one.data["topic"] < first_bonds for one in kept if one.text.startswith("cats") and "again" not in one.text
     )
-    times = [one.data["time"] for one in sorted(kept, key=lambda one: one.data["time"]) if one.text != "something else"]
-    assert len(set(times)) == len(times)
+    place = {one.id: at for at, one in enumerate(memory_log)}
+    times = [one.data["time"] for one in sorted(kept, key=lambda one: place[one.sources[0]])]
+    assert times[: len(said)] == sorted(set(times[: len(said)]))
     assert times[0].endswith(":00.000+00:00")
     assert times[1].endswith(":00.500+00:00")
+
+
+def test_a_reply_stays_with_its_message_and_many_of_them_do_not_fill_the_buffer_without_end() -> None:
+    with Memory.open(embedder=Planted("cats", "bonds")) as memory:
+        memory.attach("lightmem", retention=1.0, messages_use="hybrid", sensory_tokens=6, short_term_tokens=1)
+        long = "cats are what this very long message of somebody is all about"
+        memory.add([{"content": long}, {"role": "assistant", "content": f"Yes, {long}"}], session="s")
+        memory.add(
+            [{"role": "assistant", "content": f"bonds number {at} are due today"} for at in range(20)], session="s"
+        )
+        memory.consolidate()
+        topics = [one.data["topic"] for one in records(memory)]
+        waiting = [hit for hit in memory.system("lightmem").search("bonds cats", limit=50) if hit.kind == "episode"]
+    assert topics.count(0) == 2
+    assert len(waiting) < 5
 
 
 def test_what_waits_in_the_buffers_is_recalled_as_it_was_said(memory: Memory) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.systems.mem0_additive import Params, combined, entity_boost, squashed
 from mnemic.testing import Asked, RuleLLM
+from systems.word_axes import WordAxes
 
 ID = "mem0-additive"
 
@@ -93,6 +95,24 @@ def test_what_each_of_several_corrections_says_again_is_kept(memory: Memory) -> 
         assert ("Rex" in best.text, best.sources) == (True, (id,))
     assert facts(memory).count("The user has a dog called Rex.") == 4
     assert sum(one.retired_at is None for one in memory.records(system=ID, kind="fact") if "Rex" in one.text) == 1
+
+
+def test_entities_of_nearly_the_same_vector_are_one_and_others_are_not(open_memory: Callable[..., Memory]) -> None:
+    memory = open_memory(embedder=WordAxes("ann bob cleo york newark"))
+    memory.add(["Ann visited New York.", "Bob visited New York City.", "Cleo visited Newark."])
+    memory.system(ID).search("York")
+    entities = {one.id: one.text for one in memory.records(system=ID, kind="entity")}
+    assert sorted(entities.values()) == ["Ann", "Bob", "Cleo", "New York", "Newark"]
+    named = [entities[one.from_id] for one in memory.links(system=ID) if one.kind == "mentioned in"]
+    assert named.count("New York") == 2
+
+
+def test_a_fact_far_from_the_question_is_no_candidate_whatever_its_words(open_memory: Callable[..., Memory]) -> None:
+    memory = open_memory(embedder=WordAxes("tea dog"))
+    memory.add(["The dog of the village is old.", "The tea of the village is old."])
+    assert [hit.text for hit in memory.system(ID).search("Is tea of the village old?")] == [
+        "The tea of the village is old."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def exchanges(
 
     The turns of one speaker in a row, and the first turn by another, are an exchange. It ends inside its session: what is
     unanswered when the session changes stands alone, and so does an assistant's turn that answers nothing, such as the second
-    one of a long answer. max_turns: after so many turns in a row it ends unanswered. So feeding in pieces, with the tail again each time, gives the same exchanges.
+    one of a long answer. max_turns: after so many turns in a row it ends unanswered. So feeding in pieces, with the tail again
+    each time, gives the same exchanges.
     """
     pairs: list[list[Episode]] = []
     waiting: list[Episode] = []

@@ -133,8 +133,7 @@ class Light(MemorySystem):
             "Pairs are ordered by their number, not by ids as text, which put the tenth before the second.",
             "Hits are ranked by one score: likeness for pairs and chunks, what is left of working_weight for the latest pairs.",
             "Notes are counted in tokens by the library's rule, not in characters.",
-            "A digest or note names its pair as what it came from, not the history that the model saw with it; an answer that "
-            "compresses notes goes with whatever is forgotten of all that was said before it.",
+            "A digest or note names its pair as what it came from, not the history that the model saw with it.",
         ),
     )
     params_type = Params

@@ -27,9 +27,8 @@ from mnemic.ops.standing import standing
 from mnemic.ops.summarise import central
 from mnemic.systems.contract import BY, record_id
 from mnemic.systems.draft import Draft
-from mnemic.systems.feedback import heard
 from mnemic.systems.made import Vector
-from mnemic.systems.view import NoModel, View
+from mnemic.systems.view import View
 from mnemic.text.times import find_times
 from mnemic.text.tokens import count_tokens, fit_tokens
 
@@ -147,7 +146,7 @@ class Scratchpad:
         state, limit = self._draft.state, self._limit
         old = sorted(self._draft.records([NOTE, CHUNK]), key=lambda one: (one.kind == NOTE, one.data["number"]))
         lines = [line for record in old for line in _lines_of(record)]
-        told = self._told_anew(lines, closing)
+        told = self._told_anew(lines)
         path = "llm" if told else "offline"
         kept = _within(told or compressed(lines, limit), limit)
         for record in old:
@@ -163,14 +162,13 @@ class Scratchpad:
                 )
         state["tokens"] = sum(count_tokens(one.text) for one in kept)
 
-    def _told_anew(self, lines: Sequence[Line], closing: Episode) -> list[Line]:
+    def _told_anew(self, lines: Sequence[Line]) -> list[Line]:
         """What a model makes of the lines; none where it gives none."""
-        if isinstance(self._view.ask, NoModel):
-            return []
-        # a note may tell of what was said before its pair, too: whatever of that is forgotten takes this answer along
-        seen = tuple(one.id for one in heard(self._view.since(0)) if one.seq <= closing.seq)
         data = {
-            "notes": Shown([{"note": at, "text": one.text} for at, one in enumerate(lines)], seen),
+            "notes": Shown(
+                [{"note": at, "text": one.text} for at, one in enumerate(lines)],
+                tuple(dict.fromkeys(source for one in lines for source in one.sources)),
+            ),
             "sections": Shown(list(SECTIONS)),
             "max_tokens": Shown(self._limit),
         }
