@@ -55,6 +55,25 @@ def test_an_answer_to_a_question_goes_with_the_next_forgetting_in_its_scope(stor
     assert (store.answers.kept("a", b"1"), store.answers.kept("b", b"2")) == (None, Kept("to another"))
 
 
+def test_an_answer_to_a_question_goes_when_something_below_its_scope_is_forgotten(store: Store) -> None:
+    store.append([entry("secret", id="s", scope="a/below")])
+    store.answers.keep("a", answered(b"1", "to a question with what stands below"), DAY)
+    store.answers.keep("b", answered(b"2", "to another"), DAY)
+    (seq,) = [one.seq for one in store.get("a/below", ["s"])]
+    assert store.remove("a/below", [seq], at=START).answers == 1
+    assert (store.answers.kept("a", b"1"), store.answers.kept("b", b"2")) == (None, Kept("to another"))
+
+
+def test_an_answer_to_a_question_is_not_kept_if_anything_was_forgotten_since_it_was_asked(store: Store) -> None:
+    before = store.answers.newest_removal()
+    store.answers.keep("a", answered(b"1", "in time", last_removal=before), DAY)
+    store.remove("b", [4], at=START)
+    assert store.answers.newest_removal() > before
+    store.answers.keep("a", answered(b"2", "late", last_removal=before), DAY)
+    assert (store.answers.kept("a", b"1"), store.answers.kept("a", b"2")) == (Kept("in time"), None)
+    assert [one.calls for one in store.answers.spent()] == [2]
+
+
 def test_an_answer_about_what_was_forgotten_meanwhile_is_not_kept_but_its_cost_is(store: Store) -> None:
     store.remove("a", [1], at=START)
     store.answers.keep("a", answered(b"k", "of x", "x", "y"), DAY)

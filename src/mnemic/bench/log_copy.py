@@ -17,6 +17,7 @@ from mnemic.bench.spec import Spec
 from mnemic.clock import EPOCH, ManualClock
 from mnemic.errors import StoreError
 from mnemic.memory import Memory
+from mnemic.memory.choose_model import without_llm
 from mnemic.model import Episode
 from mnemic.store.contract import Entry, VectorsBy, iterate
 
@@ -75,10 +76,11 @@ def copy_log(memory: Memory, logs: Logs, held_out: HeldOut) -> Memory:
 def take_in(copy: Memory, memory: Memory, spec: Spec) -> str:
     """Attach a system to the copy and let it take in every scope; the id to detach. Raises StoreError where it cannot.
 
-    Its parameters are those of the spec, else those that it has on the log, else its defaults.
+    Its parameters are those of the spec, else those that it has on the log, else its defaults. It takes its offline path: to ask
+    a model everything again would cost what nobody asked for.
     """
     attached = memory._shared.store.records.attached()
-    copy.attach(spec.id, **(spec.parameters or attached.get(spec.id, {})))
+    copy.attach(spec.id, llm="none", **(spec.parameters or without_llm(attached.get(spec.id))))
     shared = copy._shared
     for scope in copy.scopes():
         progress = shared.observe(spec.id, scope, consolidates=True)

@@ -15,17 +15,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Event
+from threading import Condition, Event
 from typing import Any, TypeVar
 
 from mnemic.clock import Clock
-from mnemic.errors import AnswerUnusable, LLMClosed, LLMError, LLMRefused, LLMUnavailable
-from mnemic.models.budget import Budget, Spending, estimated_tokens, price_usd
-from mnemic.models.llm import LLM
-from mnemic.models.prompt import Prompt
+from mnemic.errors import AnswerUnusable, BudgetSpent, LLMClosed, LLMError, LLMRefused, LLMUnavailable
+from mnemic.models.budget import Budget, Spending, estimated_tokens, price_usd, spent_on
+from mnemic.models.llm import LLM, Completion
+from mnemic.models.prompt import Message, Prompt
 from mnemic.models.structured import ask_structured, read_answer, schema_of, with_schema
 from mnemic.store.contract import Answered, Failure, Spent, Store
 
@@ -56,12 +57,30 @@ class Rest:
         return time.monotonic() < self._until.get(llm, 0.0)
 
 
+class Account:
+    """What is being spent and is not yet written down: for all who ask of one open store."""
+
+    def __init__(self) -> None:
+        self.changed = Condition()
+        self.open = Spending()  # in any scope
+        self.of_scope: dict[str, Spending] = {}
+        self.under_way = 0  # requests
+
+    def add(self, scope: str, spent: Spending, sign: int = 1) -> None:
+        """So much more, or less, is spent; held by whoever holds `changed`."""
+        self.open = _plus(self.open, spent, sign)
+        self.of_scope[scope] = _plus(self.of_scope.get(scope, Spending()), spent, sign)
+        if not self.of_scope[scope].calls:
+            del self.of_scope[scope]
+
+
 class Asker:
     """The `Asks` of one system in one scope.
 
     is_recall: somebody waits, so whatever the model cannot do now is None; and what it saw was a question, whose answer goes
     with the next forgetting. `used` tells afterwards whether any answer of a model was used. may_write: False asks without
-    keeping anything, as a read-only store must.
+    keeping anything, as a read-only store must. account: shared by all who ask of the store, so that those who ask at the
+    same time keep to the budget together.
     """
 
     def __init__(
@@ -77,6 +96,7 @@ class Asker:
         may_write: bool = True,
         cancelled: Event | None = None,
         rest: Rest | None = None,
+        account: Account | None = None,
     ) -> None:
         self.used = False
         self._store = store
@@ -89,6 +109,9 @@ class Asker:
         self._may_write = may_write
         self._cancelled = cancelled or Event()
         self._rest = rest or Rest()
+        self._account = account or Account()
+        self._gave_up: LLMError | None = None  # why no request can be made now
+        self._last_removal = store.answers.newest_removal() if is_recall and may_write else None
 
     def __call__(self, step: str, prompt: Prompt, schema: type[T]) -> T | None:
         """The answer; None for the offline path. See `mnemic.models.prompt.Asks`."""
@@ -104,40 +127,40 @@ class Asker:
             return None
         if self._is_recall and self._rest.is_resting(self._llm.id):
             return None
+        if self._gave_up is not None:  # each would wait for it again
+            if self._is_recall:
+                return None
+            raise LLMUnavailable(str(self._gave_up))
         try:
-            if self._cancelled.is_set():
-                raise LLMClosed(
-                    f"The memory was closed while {self._system!r} worked. It goes on when it is open again."
-                )
-            tokens = estimated_tokens(messages, prompt.max_tokens)
-            self._check_budget(tokens)
-            found = ask_structured(self._llm, messages, schema, max_tokens=prompt.max_tokens)
+            found = ask_structured(_Counted(self), messages, schema, max_tokens=prompt.max_tokens)
+            spent = Spending(calls=found.calls, tokens_in=found.tokens_in, tokens_out=found.tokens_out)
+            self._keep(step, prompt, key, sealed(found.raw, text), 0, spent)
         except LLMRefused as error:  # of this request; a wrong key or model shows at all of them, and passes
+            if not error.is_of_request:
+                self._gave_up = error
             self._unanswered(step, prompt, key, attempts, "", error, may_set_aside=error.is_of_request)
             return None
         except AnswerUnusable as error:
             self._unanswered(step, prompt, key, attempts, error.raw, error, may_set_aside=True)
             return None
         except LLMError as error:
+            self._gave_up = error
             if isinstance(error, LLMUnavailable):
                 self._rest.begin(self._llm.id)
+            if error.calls:  # answers that could not be used, before it gave none
+                self._keep(step, prompt, key, "", attempts, _cost(error), is_kept=False)
             if self._is_recall:
                 return None
             raise
         self._rest.end(self._llm.id)
-        self._keep(
-            step,
-            prompt,
-            key,
-            sealed(found.raw, text),
-            0,
-            Spending(calls=found.calls, tokens_in=found.tokens_in, tokens_out=found.tokens_out),
-        )
         self.used = True
         return found.value
 
     def many(self, step: str, prompts: Sequence[Prompt], schema: type[T]) -> list[T | None]:
-        """The answers to independent prompts, asked side by side; all are kept, also where one fails."""
+        """The answers to independent prompts, asked side by side; all that come are kept, also where one fails.
+
+        Where the model cannot be reached, or nothing may be spent any more, those that wait are not asked.
+        """
         if len(prompts) < 2:
             return [self(step, prompt, schema) for prompt in prompts]
         with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(prompts)), thread_name_prefix="mnemic-ask") as pool:
@@ -157,8 +180,8 @@ class Asker:
         *,
         may_set_aside: bool,
     ) -> None:
-        spent = Spending(calls=error.calls, failed=error.calls, tokens_in=error.tokens_in, tokens_out=error.tokens_out)
-        self._keep(step, prompt, key, "", attempts + 1, spent, is_kept=may_set_aside)  # the failure has what came
+        # the failure has what came
+        self._keep(step, prompt, key, "", attempts + 1, _cost(error), is_kept=may_set_aside)
         if self._is_recall:
             return
         if not may_set_aside or attempts + 1 < MAX_ATTEMPTS:
@@ -201,18 +224,40 @@ class Asker:
             usd=price_usd(llm, spent.tokens_in, spent.tokens_out) or 0.0,
             answered_at=now,
             is_kept=is_kept,
+            last_removal=self._last_removal,
         )
-        self._store.answers.keep(self._scope, answered, _day(now))
+        with (
+            self._account.changed
+        ):  # from here on it stands in the store; what a read-only one took goes on counting here
+            self._store.answers.keep(self._scope, answered, _day(now))
+            self._account.add(self._scope, replace(spent, usd=answered.usd), -1)
+            self._account.changed.notify_all()
+
+    def _begin(self, tokens: int) -> Spending:
+        """Hold what the next request may take, once the budget allows it; near its end one waits for those under way."""
+        if self._cancelled.is_set():
+            raise LLMClosed(f"The memory was closed while {self._system!r} worked. It goes on when it is open again.")
+        held, account = Spending(calls=1, tokens_in=tokens, usd=price_usd(self._llm, tokens, 0) or 0.0), self._account
+        with account.changed:
+            while self._budget != Budget():
+                try:
+                    self._check_budget(tokens)
+                    break
+                except BudgetSpent:
+                    if not account.under_way:
+                        raise
+                    account.changed.wait()
+            account.under_way += 1
+            account.add(self._scope, held)
+        return held
 
     def _check_budget(self, tokens: int) -> None:
-        if self._budget == Budget():
-            return
-        day = _day(self._clock.now())
+        day, account = _day(self._clock.now()), self._account
         everywhere, here = (
             sum(map(_spending, self._store.answers.spent(day=day, scope=scope)), Spending())
             for scope in (None, self._scope)
         )
-        self._budget.check(everywhere, here, tokens)
+        self._budget.check(everywhere + account.open, here + account.of_scope.get(self._scope, Spending()), tokens)
 
     def _text(self, prompt: Prompt, schema: type[Any]) -> bytes:
         """All that an answer follows from: one scope never reads another's."""
@@ -237,6 +282,46 @@ def unsealed(answer: str, prompt: bytes) -> str:
     hidden = bytes.fromhex(answer)
     stream = hashlib.shake_256(b"answer" + prompt).digest(len(hidden))
     return bytes(one ^ other for one, other in zip(hidden, stream, strict=True)).decode("utf-8", "surrogatepass")
+
+
+class _Counted:
+    """The model, each request of it within the budget, and what it took on the account until it is written down."""
+
+    def __init__(self, asker: Asker) -> None:
+        self.id = asker._llm.id
+        self._asker = asker
+
+    def complete(
+        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, max_tokens: int = 2048
+    ) -> Completion:
+        asker, took = self._asker, Spending()
+        held = asker._begin(estimated_tokens(messages, max_tokens))
+        try:
+            completion = asker._llm.complete(messages, schema=schema, max_tokens=max_tokens)
+            took = spent_on(asker._llm, completion)
+            return completion
+        finally:
+            with asker._account.changed:
+                asker._account.under_way -= 1
+                asker._account.add(asker._scope, held, -1)
+                asker._account.add(asker._scope, took)
+                asker._account.changed.notify_all()
+
+    def close(self) -> None:
+        """The model is its owner's."""
+
+
+def _plus(one: Spending, other: Spending, sign: int) -> Spending:
+    return Spending(
+        calls=one.calls + sign * other.calls,
+        tokens_in=one.tokens_in + sign * other.tokens_in,
+        tokens_out=one.tokens_out + sign * other.tokens_out,
+        usd=one.usd + sign * other.usd,
+    )
+
+
+def _cost(error: LLMError) -> Spending:
+    return Spending(calls=error.calls, failed=error.calls, tokens_in=error.tokens_in, tokens_out=error.tokens_out)
 
 
 def _spending(spent: Spent) -> Spending:

@@ -12,8 +12,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from mnemic.errors import MnemicError
-
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 300.0
 _PATIENCE_S = 10.0  # how long `stop` waits for what is under way
 
@@ -59,7 +57,7 @@ class Background:
         while (work := self._next()) is not None:
             try:
                 is_done = self._do(*work)
-            except MnemicError:  # the store is busy or full: what was not written is still to be observed
+            except Exception:  # the store is busy or full, say: what was not written is still to be observed
                 is_done = False
             with self._changed:
                 self._current = None

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mnemic.errors import ParameterError
+from mnemic.errors import ParameterError, SystemNotFound
 from mnemic.memory.shared import Shared
 from mnemic.model import Episode, upwards
 from mnemic.store.contract import Removal, iterate
@@ -150,7 +150,10 @@ def forget(shared: Shared, scope: str, episodes: Sequence[Episode], *, drop_scop
     changes, restart = {}, []
     keeping = {*shared.store.records.attached(), *(SYSTEMS.keys() & shared.store.records.systems())}
     for name in sorted(keeping):  # one need not be attached to have been asked
-        wanted = runner.forgetting(shared.system(name), scope, shared.store, shared.view_of, seqs)
+        try:
+            wanted = runner.forgetting(shared.system(name), scope, shared.store, shared.view_of, seqs)
+        except (SystemNotFound, ParameterError):  # attached by another version: nothing may keep what is forgotten
+            wanted = None
         if wanted is not None:
             changes[name] = wanted
         elif seqs and shared.store.records.cursor(name, scope) >= min(seqs):

@@ -27,6 +27,7 @@ from mnemic.errors import (
     EpisodeNotFound,
     InvalidEpisode,
     ParameterError,
+    SystemNotFound,
 )
 from mnemic.filters import compile_filter
 from mnemic.memory import forget as forgetting
@@ -55,6 +56,7 @@ from mnemic.store.rows import has_same_content
 from mnemic.store.sqlite import SqliteStore
 from mnemic.systems.feedback import Verdict, feedback_message
 from mnemic.systems.registry import DEFAULT, create, system_class
+from mnemic.systems.runner import Progress
 from mnemic.text.tokens import TokenCounter, count_tokens
 
 Embeds = str | Embedder | None
@@ -661,8 +663,9 @@ class Memory:
         if model is not None:
             parameters[LLM_KEY] = model.id
         records = self._shared.store.records
-        attached = records.attached()
-        if system in attached and attached[system] != parameters:
+        if (
+            records.attached().get(system, {}) != parameters
+        ):  # what it made before, asked without being attached, is of no model
             records.reset(system)
         records.attach(system, parameters, self._shared.clock.now())
         self._shared.models.give(system, model)
@@ -707,7 +710,10 @@ class Memory:
             for path in paths:
                 if retry_failed and self._shared.store.answers.drop_unusable(name, path):
                     self._shared.start_again(name, path)
-                progress = self._shared.observe(name, path, consolidates=True)
+                try:
+                    progress = self._shared.observe(name, path, consolidates=True)
+                except (SystemNotFound, ParameterError) as error:  # attached by another version; the others go on
+                    progress = Progress(error=f"{type(error).__name__}: {error}")
                 report["observed"] = int(report["observed"]) + progress.observed
                 if progress.error:
                     report["error"] = f"{path}: {progress.error}"

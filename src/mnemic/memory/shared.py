@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from mnemic.errors import EmbedderMismatch, EmbedderUnavailable, ParameterError,
 from mnemic.index.files import IndexFiles
 from mnemic.index.library import IndexLibrary
 from mnemic.index.scope_index import ScopeIndex
-from mnemic.memory.asking import Asker, Rest
+from mnemic.memory.asking import Account, Asker, Rest
 from mnemic.memory.background import Background
 from mnemic.memory.choose_model import Models, without_llm
 from mnemic.model import Episode, new_id
@@ -78,11 +79,11 @@ class Shared:
         self._recalled: dict[str, RecalledTexts] = {}
         self._recall_counts: dict[int, tuple[int, datetime]] = {}
         self._flush_after = clock.now()
-        self._systems: dict[str, MemorySystem] = {}
+        self._systems: dict[str, tuple[dict[str, Any], MemorySystem]] = {}
         self.made = MadeLibrary(store)
         self.models = Models(store, None)
         self.budget = budget
-        self._rest = Rest()
+        self._rest, self._account = Rest(), Account()
         self.background = Background(self._observe_behind, is_on=background)
         self._observing: dict[tuple[str, str], threading.RLock] = {}
 
@@ -200,6 +201,7 @@ class Shared:
             may_write=not self.store.read_only,
             cancelled=self.background.cancelled,
             rest=self._rest,
+            account=self._account,
         )
 
     # -- observing ----------------------------------------------------------------------------------------
@@ -258,9 +260,11 @@ class Shared:
 
     def system(self, id: str) -> MemorySystem:
         """The system of that name: as it is attached, else with its defaults."""
-        if id not in self._systems:
-            self._systems[id] = create(id, without_llm(self.store.records.attached().get(id)))
-        return self._systems[id]
+        given = without_llm(self.store.records.attached().get(id))
+        known = self._systems.get(id)
+        if known is None or known[0] != given:  # another process may have attached it with other parameters
+            known = self._systems[id] = given, create(id, given)
+        return known[1]
 
     def forget_system(self, id: str) -> None:
         """Make it again at the next use: its parameters changed."""

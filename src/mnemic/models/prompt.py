@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Protocol, TypeVar
 
 from mnemic.model import Episode, Record
@@ -106,7 +107,7 @@ def numbered(records: Iterable[Record]) -> Shown:
     kept = list(records)
     return Shown(
         [
-            {"id": str(at), "time": (one.valid_from or one.recorded_at).isoformat(), "text": one.text}
+            {"id": str(at), "time": (one.valid_from or one.recorded_at).astimezone(UTC).isoformat(), "text": one.text}
             for at, one in enumerate(kept)
         ],
         tuple(source for one in kept for source in one.sources),

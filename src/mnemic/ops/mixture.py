@@ -19,6 +19,7 @@ from mnemic.errors import ParameterError
 
 Values = NDArray[np.float64]
 SAME = 1e-6  # scores that lie this close together are one
+_TINY = 10.0 * np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ class Mixture:
 
     def shares(self, values: ArrayLike) -> Values:
         """[n, k] the probability that each value came from each component; rows sum to 1."""
-        shares, _ = _expected(np.asarray(values, np.float64), self.means, self.variances, self.weights)
+        away = (np.asarray(values, np.float64)[:, None] - self.means) ** 2
+        with np.errstate(divide="ignore"):
+            shares, _ = _expected(away, self.variances, self.weights)
         return shares
 
 
@@ -53,16 +56,19 @@ def fit(
     means: Values = np.quantile(distinct, (np.arange(k) + 0.5) / k)
     variances = np.full(k, x.var() / k**2 + floor)
     weights = np.full(k, 1.0 / k)
-    shares, reached = _expected(x, means, variances, weights)
-    for _ in range(rounds):
-        counts = shares.sum(0) + 10.0 * np.finfo(np.float64).tiny
-        means = (shares * x[:, None]).sum(0) / counts
-        variances = (shares * (x[:, None] - means) ** 2).sum(0) / counts + floor
-        weights = counts / counts.sum()
-        before = reached
-        shares, reached = _expected(x, means, variances, weights)
-        if abs(reached - before) <= tolerance:
-            break
+    column = x[:, None]
+    with np.errstate(divide="ignore"):  # a component that lost all its weight has a logarithm of minus infinity
+        shares, reached = _expected((column - means) ** 2, variances, weights)
+        for _ in range(rounds):
+            counts = np.add.reduce(shares, 0) + _TINY
+            means = np.add.reduce(shares * column, 0) / counts
+            away = (column - means) ** 2
+            variances = np.add.reduce(shares * away, 0) / counts + floor
+            weights = counts / np.add.reduce(counts)
+            before = reached
+            shares, reached = _expected(away, variances, weights)
+            if abs(reached - before) <= tolerance:
+                break
     order = np.argsort(means, kind="stable")
     return Mixture(means[order], variances[order], weights[order], reached)
 
@@ -89,11 +95,10 @@ def accepted(scores: ArrayLike) -> NDArray[np.bool_]:
     return found
 
 
-def _expected(x: Values, means: Values, variances: Values, weights: Values) -> tuple[Values, float]:
-    """([n, k] shares, mean log likelihood)."""
-    with np.errstate(divide="ignore"):  # a component that lost all its weight has a logarithm of minus infinity
-        logs = np.log(weights) - 0.5 * (np.log(2.0 * np.pi * variances) + (x[:, None] - means) ** 2 / variances)
-    highest = logs.max(1, keepdims=True)
+def _expected(away: Values, variances: Values, weights: Values) -> tuple[Values, float]:
+    """([n, k] shares, mean log likelihood). away: [n, k] squared distances from the means."""
+    logs = np.log(weights) - 0.5 * (np.log(2.0 * np.pi * variances) + away / variances)
+    highest = np.maximum.reduce(logs, 1, keepdims=True)
     shares = np.exp(logs - highest)
-    total = shares.sum(1, keepdims=True)
-    return shares / total, float((highest + np.log(total)).mean())
+    total = np.add.reduce(shares, 1, keepdims=True)
+    return shares / total, float(np.add.reduce(highest + np.log(total), None)) / len(away)

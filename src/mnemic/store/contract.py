@@ -133,6 +133,9 @@ class Answered:
     usd: float = 0.0
     answered_at: datetime
     is_kept: bool = True  # False: only what it cost is written
+    last_removal: int | None = (
+        None  # the store's newest when its question was asked; not kept where there is another by now
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +250,12 @@ class RecordStore(Protocol):
         """Attached systems and their parameters."""
         ...
 
-    def note_failure(self, failure: Failure) -> None:
-        """Keep a failure; the same system, scope and step counts one more attempt."""
+    def note_failure(self, failure: Failure, last_removal: int | None = None) -> None:
+        """Keep a failure; the same system, scope and step counts one more attempt.
+
+        last_removal: the scope's newest removal when the work began; nothing is kept where there is another by now, or where
+        an episode of the detail's "sources" is gone, since the failure may quote what was forgotten.
+        """
         ...
 
     def clear_failure(self, system: str, scope: str, step: str) -> None:
@@ -269,6 +276,10 @@ class AnswerStore(Protocol):
 
     def keep(self, scope: str, answered: Answered, day: str) -> None:
         """Keep an answer with what it cost, in one transaction; what was there under its key is replaced."""
+        ...
+
+    def newest_removal(self) -> int:
+        """The number of the newest removal in the store; 0 where nothing was ever forgotten."""
         ...
 
     def drop_unusable(self, system: str, scope: str) -> int:

@@ -32,7 +32,7 @@ class SqliteAnswers:
     def keep(self, scope: str, answered: Answered, day: str) -> None:
         """Keep an answer with what it cost, in one transaction.
 
-        If an episode that it saw was forgotten meanwhile, only the cost is written.
+        If an episode that it saw, or may have seen, was forgotten meanwhile, only the cost is written.
         """
 
         def job(connection: sqlite3.Connection) -> None:
@@ -44,6 +44,11 @@ class SqliteAnswers:
                 _put(connection, row[0], answered)
 
         self._database.write(job)
+
+    def newest_removal(self) -> int:
+        """The number of the newest removal in the store; 0 where nothing was ever forgotten."""
+        with self._database.reading() as connection:
+            return _newest_removal(connection)
 
     def drop_unusable(self, system: str, scope: str) -> int:
         """Drop what was kept of prompts that were not answered in a usable form; how many."""
@@ -107,7 +112,14 @@ def _note(connection: sqlite3.Connection, scope_id: int, one: Answered, day: str
     )
 
 
+def _newest_removal(connection: sqlite3.Connection) -> int:
+    number: int = connection.execute("SELECT coalesce(max(removal_id), 0) FROM removals").fetchone()[0]
+    return number
+
+
 def _put(connection: sqlite3.Connection, scope_id: int, one: Answered) -> None:
+    if one.last_removal not in (None, _newest_removal(connection)):
+        return
     seqs = []
     for id in dict.fromkeys(one.sources):
         row = connection.execute("SELECT seq FROM episodes WHERE scope_id = ? AND id = ?", (scope_id, id)).fetchone()

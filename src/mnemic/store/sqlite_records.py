@@ -15,7 +15,7 @@ from typing import Any
 
 from mnemic.clock import from_microseconds, to_microseconds
 from mnemic.errors import ParameterError
-from mnemic.model import Link, Record
+from mnemic.model import Link, Record, upwards
 from mnemic.store.contract import Changes, Failure, Standing
 from mnemic.store.database import Database
 from mnemic.store.rows import (
@@ -76,7 +76,7 @@ class SqliteRecords:
             scope_id = row[0]
             stands = connection.execute(
                 "SELECT seq, version, state FROM cursors WHERE system = ? AND scope_id = ?", (system, scope_id)
-            ).fetchone() or (0, 0, None)
+            ).fetchone() or (0, _unmade_version(connection), None)
             removal = connection.execute(
                 "SELECT coalesce(max(removal_id), 0) FROM removals WHERE scope_id = ?", (scope_id,)
             ).fetchone()[0]
@@ -100,7 +100,7 @@ class SqliteRecords:
             row = connection.execute(
                 f"SELECT version FROM cursors WHERE system = ? AND scope_id = {_THIS_SCOPE}", (system, scope)
             ).fetchone()
-        return int(row[0]) if row else 0
+            return int(row[0]) if row else _unmade_version(connection)
 
     def standing(self, system: str, scope: str) -> Standing:
         """Everything that the system made in the scope, as one consistent snapshot."""
@@ -123,7 +123,7 @@ class SqliteRecords:
                 )
             ]
             stands = connection.execute(f"SELECT version, state FROM cursors WHERE {own}", values).fetchone() or (
-                0,
+                _unmade_version(connection),
                 None,
             )
         return Standing(rows, vectors, links, json.loads(stands[1]) if stands[1] else {}, int(stands[0]))
@@ -176,16 +176,7 @@ class SqliteRecords:
     def reset(self, system: str, scope: str | None = None) -> None:
         """Drop the system's records and links and set its cursor to 0, in one scope or in all."""
 
-        def job(connection: sqlite3.Connection) -> None:
-            if scope is None:
-                for (scope_id,) in connection.execute("SELECT scope_id FROM scopes").fetchall():
-                    _restart(connection, scope_id, system)
-                return
-            row = connection.execute("SELECT scope_id FROM scopes WHERE path = ?", (scope,)).fetchone()
-            if row:
-                _restart(connection, row[0], system)
-
-        self._database.write(job)
+        self._database.write(lambda connection: _reset(connection, system, scope))
 
     def attach(self, system: str, parameters: Mapping[str, Any], at: datetime) -> None:
         """Remember that the system is attached, with its parameters."""
@@ -198,9 +189,9 @@ class SqliteRecords:
 
     def detach(self, system: str) -> None:
         """Forget the attachment and everything the system made."""
-        self.reset(system)
 
         def job(connection: sqlite3.Connection) -> None:
+            _reset(connection, system, None)
             for table in ("attachments", "cursors", "failures"):
                 connection.execute(f"DELETE FROM {table} WHERE system = ?", (system,))
 
@@ -214,11 +205,13 @@ class SqliteRecords:
             ).fetchall()
         return {system: json.loads(parameters) for system, parameters in rows}
 
-    def note_failure(self, failure: Failure) -> None:
-        """Keep a failure; the same system, scope and step counts one more attempt."""
+    def note_failure(self, failure: Failure, last_removal: int | None = None) -> None:
+        """Keep a failure; the same system, scope and step counts one more attempt. See the contract."""
         times = (to_microseconds(failure.first_at), to_microseconds(failure.last_at))
 
         def job(connection: sqlite3.Connection) -> None:
+            if _is_of_what_is_gone(connection, failure, last_removal):
+                return
             connection.execute(
                 "INSERT INTO failures SELECT ?2, scope_id, ?3, ?4, ?5, ?6, ?7, ?8 FROM scopes WHERE path = ?1 "
                 "ON CONFLICT DO UPDATE SET attempts = attempts + 1, last_at = ?6, error = ?7, detail = ?8",
@@ -269,6 +262,23 @@ class SqliteRecords:
         ]
 
 
+def _is_of_what_is_gone(connection: sqlite3.Connection, failure: Failure, last_removal: int | None) -> bool:
+    """Whether something was forgotten since the work began that failed, or what its model was shown."""
+    removal = connection.execute(
+        f"SELECT coalesce(max(removal_id), 0) FROM removals WHERE scope_id = {_THIS_SCOPE}", (failure.scope,)
+    ).fetchone()[0]
+    if last_removal not in (None, removal):
+        return True
+    sources = failure.detail.get("sources", ())
+    return any(
+        connection.execute(
+            f"SELECT 1 FROM episodes WHERE scope_id = {_THIS_SCOPE} AND id = ?", (failure.scope, id)
+        ).fetchone()
+        is None
+        for id in sources
+    )
+
+
 def write_changes(connection: sqlite3.Connection, scope_id: int, system: str, changes: Changes) -> int:
     """Write a system's changes inside a transaction that is already open; the version that they make."""
     _drop(connection, "record", scope_id, system, changes.drop_records)
@@ -315,13 +325,16 @@ def drop_by_sources(
         for row in connection.execute("SELECT answer_no FROM answer_sources WHERE seq = ?", (seq,))
     }
     if seqs:  # those to a question: what it said, and what the answer says, may be what is forgotten
-        answers |= {
-            row[0]
-            for row in connection.execute(
-                "SELECT answer_no FROM answers WHERE scope_id = ? AND answer_no NOT IN (SELECT answer_no FROM answer_sources)",
-                (scope_id,),
-            )
-        }
+        (path,) = connection.execute("SELECT path FROM scopes WHERE scope_id = ?", (scope_id,)).fetchone()
+        for above in upwards(path):  # a question to a scope may have been shown what stands below it
+            answers |= {
+                row[0]
+                for row in connection.execute(
+                    f"SELECT answer_no FROM answers a WHERE scope_id = {_THIS_SCOPE} AND NOT EXISTS "
+                    "(SELECT 1 FROM answer_sources x WHERE x.answer_no = a.answer_no)",
+                    (above,),
+                )
+            }
     for table in ("answers", "answer_sources"):
         connection.executemany(f"DELETE FROM {table} WHERE answer_no = ?", [(number,) for number in sorted(answers)])
     return Dropped(records, links, len(answers), tuple(rebuilt))
@@ -329,11 +342,19 @@ def drop_by_sources(
 
 def restart_all(connection: sqlite3.Connection) -> None:
     """Drop what all systems made, everywhere: their vectors cannot be compared with those to come."""
+    _count_restart(connection)
     for table in ("record_sources", "records", "link_sources", "links", "cursors"):
         connection.execute(f"DELETE FROM {table}")
 
 
+def _reset(connection: sqlite3.Connection, system: str, scope: str | None) -> None:
+    where, values = ("1", ()) if scope is None else ("path = ?", (scope,))
+    for (scope_id,) in connection.execute(f"SELECT scope_id FROM scopes WHERE {where}", values).fetchall():
+        _restart(connection, scope_id, system)
+
+
 def _restart(connection: sqlite3.Connection, scope_id: int, system: str) -> tuple[int, int]:
+    _count_restart(connection)
     counts = []
     for kind in ("record", "link"):
         connection.execute(
@@ -398,11 +419,27 @@ def _put_sources(connection: sqlite3.Connection, kind: str, number: int, scope_i
 
 
 def _next_version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute(
-        "INSERT INTO meta VALUES ('made_version', '1') ON CONFLICT DO UPDATE SET value = CAST(value AS INTEGER) + 1 "
-        "RETURNING CAST(value AS INTEGER)"
+    return _counted(connection, "made_version")
+
+
+def _count_restart(connection: sqlite3.Connection) -> None:
+    """What was begun before a restart is not written after it, also where it had begun with nothing."""
+    _counted(connection, "made_restarts")
+
+
+def _unmade_version(connection: sqlite3.Connection) -> int:
+    """The version of what a system made where it has made nothing: 0, and another one after every restart."""
+    row = connection.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'made_restarts'").fetchone()
+    return -int(row[0]) if row else 0
+
+
+def _counted(connection: sqlite3.Connection, key: str) -> int:
+    number: int = connection.execute(
+        "INSERT INTO meta VALUES (?, '1') ON CONFLICT DO UPDATE SET value = CAST(value AS INTEGER) + 1 "
+        "RETURNING CAST(value AS INTEGER)",
+        (key,),
     ).fetchone()[0]
-    return version
+    return number
 
 
 def _all_sources(

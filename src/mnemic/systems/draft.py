@@ -11,14 +11,16 @@ Nothing is written: the changes are, once the observation is over, together with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mnemic.model import Link, Record
 from mnemic.store.contract import Changes
+from mnemic.store.rows import to_json
 from mnemic.systems.made import Made, Scored, Vector, holds, rounded
 
 
@@ -59,8 +61,9 @@ class Draft:
         """Add a record, or replace the one of its id.
 
         embed: the text that stands for it among the vectors, where it is not its own; False for none. vector: [dim] what
-        stands for it, where it is known already.
+        stands for it, where it is known already. Returns the record as it will come back from the store.
         """
+        record = as_stored(record)
         self._dropped.pop(record.id, None)
         self._put[record.id] = record
         self._texts.pop(record.id, None)
@@ -161,7 +164,8 @@ class Draft:
         """What is to be written."""
         self._embed_waiting()
         put = tuple(one for id, one in self._put.items() if one != self._made.records.get(id) or self._moved(id))
-        state = self.state if self.state != dict(self._made.state) else None
+        notes = as_json(self.state)
+        state = notes if notes != dict(self._made.state) else None
         return Changes(
             put_records=put,
             drop_records=tuple(self._dropped),
@@ -180,3 +184,24 @@ class Draft:
             vectors = self._embed(list(self._texts.values()))
             self._vectors |= dict(zip(self._texts, vectors, strict=True))
             self._texts.clear()
+
+
+def as_stored(record: Record) -> Record:
+    """The record as it comes back from the store: times in UTC, data as JSON gives it.
+
+    So a prompt that shows it is the same now and after the memory was opened again.
+    """
+    return replace(
+        record,
+        recorded_at=record.recorded_at.astimezone(UTC),
+        valid_from=record.valid_from and record.valid_from.astimezone(UTC),
+        valid_to=record.valid_to and record.valid_to.astimezone(UTC),
+        retired_at=record.retired_at and record.retired_at.astimezone(UTC),
+        data=as_json(record.data),
+    )
+
+
+def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they come back from the store: lists for tuples, text for keys that are numbers."""
+    read: dict[str, Any] = json.loads(to_json(values) or "{}")
+    return read

@@ -35,9 +35,10 @@ def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, no
     name, observed = system.card.id, 0
     if type(system).observe is MemorySystem.observe:
         return Progress()  # it keeps no records, so there is nothing to catch up on
+    attached = store.records.attached().get(name)
     while True:
         removal = store.last_change(store.scope_ids(scope)).removal
-        stands = store.records.cursor(name, scope)
+        stands, based_on = store.records.cursor(name, scope), store.records.version(name, scope)
         episodes = store.scan(scope, after=stands, limit=BATCH)
         if not episodes:
             return Progress(observed)
@@ -45,17 +46,13 @@ def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, no
         view = view_of(scope, name, last)
         try:
             changes = system.observe(episodes, view)
-            version = store.records.apply(
-                name,
-                scope,
-                changes,
-                cursor_from=stands,
-                cursor_to=last,
-                based_on=view.based_on,
-                last_removal=removal,
-            )
+            version = _written(store, name, scope, changes, view, based_on, (stands, last), removal)
         except Exception as error:  # whatever a system raises, or wants written, the reason is kept
-            return _failed(store, name, scope, "observe", error, now, observed)
+            return _failed(store, name, scope, "observe", error, now, observed, removal)
+        if not version and store.records.attached().get(name) != attached:
+            return Progress(
+                observed
+            )  # detached, or attached with other parameters or another model: not by this system
         if version:
             view.applied(changes, version)
             observed += len(episodes)
@@ -70,26 +67,36 @@ def consolidate(system: MemorySystem, scope: str, store: Store, view_of: ViewOf,
         return progress
     name = system.card.id
     removal = store.last_change(store.scope_ids(scope)).removal
-    stands = store.records.cursor(name, scope)
+    stands, based_on = store.records.cursor(name, scope), store.records.version(name, scope)
     try:
         view = view_of(scope, name, stands)
         changes = system.consolidate(view)
         if changes:
-            version = store.records.apply(
-                name,
-                scope,
-                changes,
-                cursor_from=stands,
-                cursor_to=stands,
-                based_on=view.based_on,
-                last_removal=removal,
-            )
+            version = _written(store, name, scope, changes, view, based_on, (stands, stands), removal)
             if version:
                 view.applied(changes, version)
     except Exception as error:
-        return _failed(store, name, scope, "consolidate", error, now, progress.observed)
+        return _failed(store, name, scope, "consolidate", error, now, progress.observed, removal)
     store.records.clear_failure(name, scope, "consolidate")
     return progress
+
+
+def _written(
+    store: Store,
+    name: str,
+    scope: str,
+    changes: Changes,
+    view: View,
+    based_on: int,
+    cursor: tuple[int, int],
+    removal: int,
+) -> int:
+    """Write what follows from what was read; 0 where it stands no longer as it was before anything was read."""
+    if view.based_on not in (None, based_on):
+        return 0
+    return store.records.apply(
+        name, scope, changes, cursor_from=cursor[0], cursor_to=cursor[1], based_on=based_on, last_removal=removal
+    )
 
 
 def forgetting(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, seqs: list[int]) -> Changes | None:
@@ -105,10 +112,12 @@ def forgetting(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, 
         return None
 
 
-def _failed(store: Store, name: str, scope: str, step: str, error: Exception, now: datetime, done: int) -> Progress:
+def _failed(
+    store: Store, name: str, scope: str, step: str, error: Exception, now: datetime, done: int, removal: int
+) -> Progress:
     if isinstance(error, StoreError):
         raise error  # no fault of the system's; and the store could not keep the failure either
     reason = f"{type(error).__name__}: {error}"[:2000]
     detail = {"answer": error.raw[:_RAW]} if isinstance(error, AnswerUnusable) else {}
-    store.records.note_failure(Failure(scope, name, step, reason, 1, now, now, detail))
+    store.records.note_failure(Failure(scope, name, step, reason, 1, now, now, detail), removal)
     return Progress(done, reason)
