@@ -106,12 +106,13 @@ def test_what_was_spent_is_summed_by_system_step_and_model_and_told_by_scope_and
     assert store.answers.kept("b", b"3") is None
 
 
-def test_what_was_spent_stays_when_the_text_is_forgotten_and_goes_with_the_scope(store: Store) -> None:
+def test_what_was_spent_stays_when_the_text_or_the_whole_scope_is_forgotten(store: Store) -> None:
     store.answers.keep("a", answered(b"1", "one", "x"), DAY)
     store.remove("a", [1], at=START)
     assert [one.calls for one in store.answers.spent(scope="a")] == [1]
     store.remove("a", [2, 3], at=START, drop_scope=True)
-    assert store.answers.spent() == []
+    assert [one.calls for one in store.answers.spent()] == [1]  # or forgetting would begin the day's budget anew
+    assert store.answers.spent(scope="a") == []
 
 
 def test_an_answer_in_a_scope_that_is_gone_is_passed_over(store: Store) -> None:

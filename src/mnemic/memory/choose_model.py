@@ -61,6 +61,11 @@ class Models:
                 return llm
         return _Missing(system, id)
 
+    @property
+    def are_any(self) -> bool:
+        """Whether there is any model here; where there is none, nobody needs to look who waits for one."""
+        return self.default is not None or bool(self._given)
+
     def asking(self) -> list[str]:
         """The attached systems that have a model."""
         return [system for system, values in self._store.records.attached().items() if LLM_KEY in values]

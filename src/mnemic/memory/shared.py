@@ -249,7 +249,7 @@ class Shared:
 
     def observe_behind_others(self, scope: str) -> None:
         """Something was added: let the attached systems that ask a model observe it in the background."""
-        for system in self.models.asking():
+        for system in self.models.asking() if self.models.are_any else ():
             self.background.wake(system, scope)
 
     def _observe_behind(self, system: str, scope: str) -> bool:

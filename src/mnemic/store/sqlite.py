@@ -303,7 +303,7 @@ class SqliteStore:
                 [(scope_id, seq, to_microseconds(at)) for seq in present],
             )
             if drop_scope and not _has_episodes(connection, scope_id):
-                for table in ("cursors", "failures", "records", "links", "answers", "spending"):
+                for table in ("cursors", "failures", "records", "links", "answers"):
                     connection.execute(f"DELETE FROM {table} WHERE scope_id = ?", (scope_id,))
                 connection.execute("DELETE FROM scopes WHERE scope_id = ?", (scope_id,))
             return Removal(len(present), gone.records, gone.links, gone.answers, gone.rebuilt_systems)
