@@ -145,6 +145,7 @@ def test_what_is_forgotten_while_a_recall_asks_leaves_nothing(
     slow = Slow(is_usable=is_usable, only="question")
     memory = open_memory(tmp_path / "memory.db", llm=slow.llm, background=False)
     memory.add([f"My secret is {SECRET}.", "tea"])
+    memory.attach("scribe")
     thread = in_thread(lambda: memory.system("scribe").search("secret"))
     slow.while_reading(lambda: memory.forget(the_secret(memory)))
     thread.join()
@@ -286,8 +287,10 @@ def test_a_budget_is_kept_by_all_who_ask_at_once_and_by_those_who_ask_again(
 def test_a_memory_that_may_not_write_keeps_to_its_budget_as_long_as_it_is_open(
     open_memory: Opens, tmp_path: Path
 ) -> None:
-    open_memory(tmp_path / "memory.db").add("tea")
     llm = Counting()
+    before = open_memory(tmp_path / "memory.db", llm=llm, background=False)
+    before.attach("scribe")
+    before.add("tea")
     memory = open_memory(tmp_path / "memory.db", llm=llm, budget=Budget(calls_per_day=2), read_only=True)
     for n in range(5):
         memory.system("scribe").search(f"question {n}")

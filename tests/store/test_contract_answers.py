@@ -81,14 +81,14 @@ def test_an_answer_about_what_was_forgotten_meanwhile_is_not_kept_but_its_cost_i
     assert [one.calls for one in store.answers.spent()] == [1]
 
 
-def test_what_cannot_be_used_is_kept_until_it_is_dropped(store: Store) -> None:
+def test_what_cannot_be_used_is_kept_and_can_be_tried_again(store: Store) -> None:
     store.answers.keep("a", answered(b"1", "{", "x", attempts=3), DAY)
     store.answers.keep("a", answered(b"2", "fine", "x"), DAY)
-    store.answers.keep("a", answered(b"3", "{", "x", attempts=1, system="others"), DAY)
+    store.answers.keep("a", answered(b"3", "{", "x", attempts=3, system="others"), DAY)
     assert store.answers.kept("a", b"1") == Kept("{", 3)
-    assert store.answers.drop_unusable("notes", "a") == 1
+    assert store.answers.retry_unusable("notes", "a", attempts=2) == 1
     found = [store.answers.kept("a", key) for key in (b"1", b"2", b"3")]
-    assert found == [None, Kept("fine"), Kept("{", 1)]
+    assert found == [Kept("{", 2), Kept("fine"), Kept("{", 3)]
 
 
 def test_what_was_spent_is_summed_by_system_step_and_model_and_told_by_scope_and_day(store: Store) -> None:

@@ -144,7 +144,7 @@ def test_a_process_killed_while_it_observes_leaves_a_store_that_goes_on_where_it
         [sys.executable, "-c", KILLED, str(path), system, moment],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
     )
     with child:
         assert child.stdout is not None

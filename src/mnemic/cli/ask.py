@@ -81,6 +81,8 @@ def search(
         elif recall.hits:
             render.show(render.hit_lines(recall.hits, why=why), *render.confidence_line(recall))
         if not recall.hits:
+            if recall.behind and not as_json:
+                render.show(*render.confidence_line(recall))
             render.nothing_found(memory, "Nothing was found")
 
 

@@ -92,6 +92,8 @@ def attach(
              mnemic consolidate && mnemic search "her job" --system mem0
     """
     from mnemic.cli import render
+    from mnemic.systems.contract import MemorySystem
+    from mnemic.systems.registry import system_class
 
     with open_to_work(db, "", embedder, llm) as memory:
         memory.attach(system, **_checked(json_object(parameters, "--parameters") or {}))
@@ -100,8 +102,17 @@ def attach(
         render.as_json({"attached": attached})
         return
     model = attached[system].get("llm")
-    path = f"with the model {model}" if model else "without a model"
-    typer.echo(f"{system} is attached, {path}. `mnemic consolidate` lets it observe what there is.")
+    if system_class(system).observe is MemorySystem.observe:
+        typer.echo(f"{system} is attached. It keeps no records, so there is nothing to wait for.")
+    elif model:
+        typer.echo(
+            f"{system} is attached, with the model {model}. The file keeps its name, not its address: `mnemic consolidate` with "
+            "the same --llm, or MNEMIC_LLM, lets it observe what there is."
+        )
+    else:
+        typer.echo(f"{system} is attached, without a model. `mnemic consolidate` lets it observe what there is.")
+    if llm not in (None, "none") and not model:
+        render.note(f"{system} asks no model; --llm was not used.")
 
 
 def detach(system: Name, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
@@ -115,12 +126,13 @@ def detach(system: Name, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 
     system_class(system)
     with open_to_forget(db, "") as memory:
+        was_attached = system in memory.attached()
         memory.detach(system)
         attached = memory.attached()
     if as_json:
         render.as_json({"attached": attached})
     else:
-        typer.echo(f"{system} is detached; what it made is gone.")
+        typer.echo(f"{system} is detached; what it made is gone." if was_attached else f"{system} was not attached.")
 
 
 def consolidate(
@@ -188,16 +200,23 @@ def records(
     from rich.text import Text
 
     from mnemic.cli import render
+    from mnemic.systems.registry import system_class
 
+    system_class(system)
     with open_to_work(db, scope, embedder, llm) as memory:
-        found = memory.records(system=system, kind=kind, include_retired=retired, limit=limit)
+        is_attached = system in memory.attached()
+        found = memory.records(system=system, kind=kind, include_retired=retired, limit=limit) if is_attached else []
+        elsewhere = list(memory.scopes()) if is_attached and not found else []
     if as_json:
         render.as_json([one.to_dict() for one in found])
         return
+    if not is_attached:
+        typer.echo(f"{system} is not attached. `mnemic attach {system}`, then `mnemic consolidate`, lets it work.")
+        raise typer.Exit(1)
     if not found:
-        typer.echo(
-            f"{system} has made nothing here. `mnemic attach {system}`, then `mnemic consolidate`, lets it work."
-        )
+        others = ", ".join(render.clean(path) for path in elsewhere if path != scope)
+        where = f" Memories are also in: {others}; give --scope." if others else ""
+        typer.echo(f"{system} has made nothing of this{f' (of the kind {kind})' if kind else ''}.{where}")
         raise typer.Exit(1)
     made = render.table("since", "until", "kind", "what", "from")
     for one in found:

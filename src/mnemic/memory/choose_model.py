@@ -48,12 +48,9 @@ class Models:
         else:
             self._given[system] = llm
 
-    def of(self, system: str, *, is_recall: bool) -> LLM | None:
-        """The model of a system. One that is not attached asks the memory's own, and only in a recall."""
-        attached = self._store.records.attached()
-        if system not in attached:
-            return self.default if is_recall else None
-        id = attached[system].get(LLM_KEY)
+    def of(self, system: str) -> LLM | None:
+        """The model of a system; None for one that is not attached, which costs nothing and is only tried."""
+        id = self._store.records.attached().get(system, {}).get(LLM_KEY)
         if id is None:
             return None
         for llm in (self._given.get(system), self.default):
@@ -65,6 +62,10 @@ class Models:
     def are_any(self) -> bool:
         """Whether there is any model here; where there is none, nobody needs to look who waits for one."""
         return self.default is not None or bool(self._given)
+
+    def is_missing(self, system: str) -> bool:
+        """Whether the system is attached with a model that this store was opened without."""
+        return isinstance(self.of(system), _Missing)
 
     def asking(self) -> list[str]:
         """The attached systems that have a model."""

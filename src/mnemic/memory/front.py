@@ -33,6 +33,7 @@ from mnemic.filters import compile_filter
 from mnemic.memory import forget as forgetting
 from mnemic.memory import made, transfer
 from mnemic.memory.ask import ask, resolve
+from mnemic.memory.asking import MAX_ATTEMPTS
 from mnemic.memory.choose import is_storable, listed, selector
 from mnemic.memory.choose_model import LLM_KEY
 from mnemic.memory.forget import Receipt
@@ -708,7 +709,8 @@ class Memory:
         for name in self._shared.store.records.attached():
             report: dict[str, int | str] = {"observed": 0}
             for path in paths:
-                if retry_failed and self._shared.store.answers.drop_unusable(name, path):
+                can_retry = retry_failed and not self._shared.models.is_missing(name)
+                if can_retry and self._shared.store.answers.retry_unusable(name, path, attempts=MAX_ATTEMPTS - 1):
                     self._shared.start_again(name, path)
                 try:
                     progress = self._shared.observe(name, path, consolidates=True)

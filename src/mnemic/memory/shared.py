@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ class Shared:
         """The system's way to its model in a scope; None where it has none."""
         if "llm" not in self.system(system).card.needs:
             return None
-        llm = self.models.of(system, is_recall=is_recall)
+        llm = self.models.of(system)
         if llm is None:
             return None
         return Asker(
@@ -213,9 +214,7 @@ class Shared:
     def waits(self, system: str) -> bool:
         """Whether the system asks a model while it observes, so that nobody should wait for it."""
         known = self.system(system)
-        return (
-            keeps_records(known) and "llm" in known.card.needs and self.models.of(system, is_recall=False) is not None
-        )
+        return keeps_records(known) and "llm" in known.card.needs and self.models.of(system) is not None
 
     def catch_up(self, system: str, scope: str) -> None:
         """Let the system observe what it has not seen: now where that is quick, else in the background."""
@@ -236,7 +235,7 @@ class Shared:
         """Let the system observe what it has not seen, and wait for it."""
         with self._lock:
             lock = self._observing.setdefault((system, scope), threading.RLock())
-        step = runner.consolidate if consolidates else runner.catch_up
+        step = partial(runner.consolidate if consolidates else runner.catch_up, is_asking=self.waits(system))
         with lock:  # two that ask a model the same would pay twice
             return step(self.system(system), scope, self.store, self.observing_view, self.clock.now())
 

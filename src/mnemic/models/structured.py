@@ -110,7 +110,7 @@ def schema_of(schema: type[Any]) -> dict[str, Any]:
     """The JSON schema of a dataclass, an object at its root."""
     import msgspec
 
-    made = msgspec.json.schema(schema)
+    made = _undescribed(msgspec.json.schema(schema))
     name = made.get("$ref", "").removeprefix("#/$defs/")
     if name not in made.get("$defs", {}):
         raise ParameterError(f"{schema!r} is no form of an answer. Give a dataclass.")
@@ -118,6 +118,14 @@ def schema_of(schema: type[Any]) -> dict[str, Any]:
     if f'"#/$defs/{name}"' not in str(root | {"$defs": others}).replace("'", '"'):
         del others[name]
     return {**root, "$defs": others} if others else dict(root)
+
+
+def _undescribed(schema: Any) -> Any:
+    """A schema without the docstrings of our classes, which say nothing to a model; what a field means stays."""
+    if isinstance(schema, dict):
+        docstring = "description" if "properties" in schema else None
+        return {name: _undescribed(value) for name, value in schema.items() if name != docstring}
+    return [_undescribed(one) for one in schema] if isinstance(schema, list) else schema
 
 
 def parsed(text: str, schema: type[T]) -> T:

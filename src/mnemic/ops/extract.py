@@ -147,6 +147,8 @@ def dated(text: str, said_at: datetime) -> str:
     'I ran a race yesterday (2023-05-07).'
     """
     for time in reversed(find_times(text, said_at)):
+        if _BARE_MONTH.fullmatch(text[slice(*time.span)]) and not any(map(is_past, text.lower().split())):
+            continue  # "We fly in June": the one to come or the one gone, and a wrong date hurts more than none
         if time.is_relative and (told := _date_of(time)):
             text = f"{text[: time.span[1]]} ({told}){text[time.span[1] :]}"
     return text
@@ -257,6 +259,10 @@ def _has_no_spaces(text: str) -> bool:
 
 _MUCH = 4  # telling terms from which also a sentence that begins with thanks or praise says something
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_BARE_MONTH = re.compile(
+    r"(?:in\s+|during\s+|since\s+)?(?:january|february|march|april|may|june|july|august|september|october|november|december)",
+    re.IGNORECASE,
+)
 _KEY_VALUE = re.compile(r"\s*[-*•]?\s*[^\s:：=?!.,\"][^:：=?!\"\n]{0,58}?\s?(?:(?<!\d):|:(?!\d)|：|=|->)(?!//)\s*\S")
 _INTERJECTION = (
     r"(?i:oh|ah|aw+|wow|whoa|woah|yeah|yea|yep|yup|yes|no|nope|nah|hey|hi|hello|haha|lol|omg|ok|okay|well|sure|right|"

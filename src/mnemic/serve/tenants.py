@@ -32,6 +32,7 @@ from mnemic.memory import Memory
 from mnemic.memory.shared import Shared
 from mnemic.model import check_scope
 from mnemic.models.embedder import Embedder
+from mnemic.models.open_llm import open_llm
 from mnemic.serve.control import Control
 from mnemic.serve.embedders import Embedders
 from mnemic.serve.settings import Settings
@@ -103,6 +104,7 @@ class Tenants:
         self._control = control
         self._clock = clock
         self._embedders = Embedders(embedder)
+        self._llm = open_llm()  # what $MNEMIC_LLM names; whatever a tenant asks for, no other is asked
         self._unreadable: dict[str, str] = {}
         self._table: OrderedDict[str, _Tenant] = OrderedDict()  # least recently used first
         self._lock = threading.RLock()  # of the table and the counts, never held while a file is opened or closed
@@ -232,7 +234,9 @@ class Tenants:
         store = SqliteStore(path, clock=self._clock)
         try:
             embedder = self._embedders.of(store.meta("embedder"))
-            memory = Memory(Shared(store, embedder, self._clock, self._settings.index_memory_mb))
+            shared = Shared(store, embedder, self._clock, self._settings.index_memory_mb)
+            shared.models.default = self._llm
+            memory = Memory(shared)
             _check_owner(memory, name)
         except BaseException:
             store.close()

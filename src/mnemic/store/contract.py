@@ -282,8 +282,8 @@ class AnswerStore(Protocol):
         """The number of the newest removal in the store; 0 where nothing was ever forgotten."""
         ...
 
-    def drop_unusable(self, system: str, scope: str) -> int:
-        """Drop what was kept of prompts that were not answered in a usable form; how many."""
+    def retry_unusable(self, system: str, scope: str, *, attempts: int) -> int:
+        """Count prompts that were not answered in a usable form as tried at most so often; how many there are."""
         ...
 
     def spent(self, *, scope: str | None = None, day: str | None = None) -> list[Spent]:

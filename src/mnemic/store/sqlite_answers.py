@@ -50,18 +50,15 @@ class SqliteAnswers:
         with self._database.reading() as connection:
             return _newest_removal(connection)
 
-    def drop_unusable(self, system: str, scope: str) -> int:
-        """Drop what was kept of prompts that were not answered in a usable form; how many."""
+    def retry_unusable(self, system: str, scope: str, *, attempts: int) -> int:
+        """Count prompts that were not answered in a usable form as tried at most so often; how many there are."""
 
         def job(connection: sqlite3.Connection) -> int:
-            numbers = connection.execute(
-                "SELECT a.answer_no FROM answers a JOIN scopes s USING (scope_id) "
-                "WHERE s.path = ? AND a.system = ? AND a.attempts > 0",
-                (scope, system),
-            ).fetchall()
-            for table in ("answer_sources", "answers"):
-                connection.executemany(f"DELETE FROM {table} WHERE answer_no = ?", numbers)
-            return len(numbers)
+            return connection.execute(
+                "UPDATE answers SET attempts = min(attempts, ?) WHERE attempts > 0 AND system = ? "
+                "AND scope_id = (SELECT scope_id FROM scopes WHERE path = ?)",
+                (attempts, system, scope),
+            ).rowcount
 
         return self._database.write(job)
 

@@ -18,6 +18,7 @@ from mnemic.systems.contract import MemorySystem
 from mnemic.systems.view import View
 
 BATCH = 64
+ASKING_BATCH = 8  # of a system that asks a model: what it has done is seen, and safe, the sooner
 _RAW = 20_000  # characters of an unusable answer that are kept
 ViewOf = Callable[[str, str, int | None], View]  # (scope, system, until_seq)
 
@@ -30,7 +31,9 @@ class Progress:
     error: str | None = None
 
 
-def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, now: datetime) -> Progress:
+def catch_up(
+    system: MemorySystem, scope: str, store: Store, view_of: ViewOf, now: datetime, *, is_asking: bool = False
+) -> Progress:
     """Let the system observe what it has not seen of the scope's log."""
     name, observed = system.card.id, 0
     if type(system).observe is MemorySystem.observe:
@@ -39,7 +42,7 @@ def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, no
     while True:
         removal = store.last_change(store.scope_ids(scope)).removal
         stands, based_on = store.records.cursor(name, scope), store.records.version(name, scope)
-        episodes = store.scan(scope, after=stands, limit=BATCH)
+        episodes = store.scan(scope, after=stands, limit=min(BATCH, ASKING_BATCH) if is_asking else BATCH)
         if not episodes:
             return Progress(observed)
         last = episodes[-1].seq
@@ -60,9 +63,11 @@ def catch_up(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, no
                 store.records.clear_failure(name, scope, "observe")
 
 
-def consolidate(system: MemorySystem, scope: str, store: Store, view_of: ViewOf, now: datetime) -> Progress:
+def consolidate(
+    system: MemorySystem, scope: str, store: Store, view_of: ViewOf, now: datetime, *, is_asking: bool = False
+) -> Progress:
     """Catch up, then let the system do its offline work."""
-    progress = catch_up(system, scope, store, view_of, now)
+    progress = catch_up(system, scope, store, view_of, now, is_asking=is_asking)
     if progress.error or type(system).consolidate is MemorySystem.consolidate:
         return progress
     name = system.card.id
