@@ -14,6 +14,7 @@ from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.systems.keep_me_updated import Operation, Params, operation_by_rule, outcome
 from mnemic.testing import Asked, RuleLLM
+from systems.worlds import START
 
 ID = "keep-me-updated"
 
@@ -164,3 +165,23 @@ def test_an_open_session_is_read_for_now_and_again_when_it_is_over(open_memory: 
 def test_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         Params(**wrong)
+
+
+def test_a_value_that_a_session_itself_replaces_is_found_as_of_its_time() -> None:
+    llm = RuleLLM("rules:session")
+    llm.rule(
+        "facts",
+        lambda asked: {"facts": [{"text": one["text"], "turns": [one["turn"]]} for one in asked.data["turns"]]},
+    )
+    clock = ManualClock(START)
+    with Memory.open(embedder="hashing", clock=clock, llm=llm, background=False) as memory:
+        memory.add("colour: blue", session="a", occurred_at=START)
+        then = clock.now()
+        clock.advance(timedelta(minutes=1))
+        memory.add("colour: green", session="a", occurred_at=clock.now())
+        memory.add("I play chess.", session="b", occurred_at=clock.now())
+        system = memory.attach("keep-me-updated")
+        memory.consolidate()
+        assert system.search("colour").path == "llm"
+        assert system.search("What is the colour?")[0].text == "colour: green"
+        assert system.search("What is the colour?", as_of=then)[0].text == "colour: blue"

@@ -78,8 +78,9 @@ def ask(shared: Shared, system: str, cue: Cue, *, note: bool = True) -> Recall:
     if note:
         shared.note_recall(cue.scope, [hit.episode for hit in hits if hit.episode is not None])
     by_model = (asker is not None and asker.used) or any(is_by_model(hit.record) for hit in hits if hit.record)
-    if not hits and shared.waits(system):  # what it has made with its model holds nothing of this
-        by_model = not shared.models.is_missing(system)
+    behind = shared.behind(system, cue.scope)
+    if not hits and not behind and shared.waits(system):  # what it has made with its model holds nothing of this
+        by_model = True
     return Recall(
         cue=cue,
         hits=tuple(hits),
@@ -87,7 +88,7 @@ def ask(shared: Shared, system: str, cue: Cue, *, note: bool = True) -> Recall:
         path="llm" if by_model else "offline",
         elapsed_ms=1000 * (time.perf_counter() - started),
         confidence=confidence,
-        behind=shared.behind(system, cue.scope),
+        behind=behind,
     )
 
 

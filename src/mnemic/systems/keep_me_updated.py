@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from mnemic.errors import ParameterError
@@ -202,7 +202,11 @@ class Sentences:
         facts = extract_facts(unit, ask, step="summarise", task=SUMMARISE)
         if not ask.is_answered:
             return False
-        facts = without_conflict(facts)
+        facts, went = without_conflict(facts)
+        self._vectors.know(fact.text for fact, _ in went)
+        for fact, newer in went:  # it held for a part of the session
+            self._add(fact, None, [one for one in unit if one.id in fact.episode_ids], ledger)
+            self._draft.retire(ledger.put_ids[-1], _known_at(newer, unit), newer.said_at)
         self._vectors.know(fact.text for fact in facts)
         met = [self._met(fact) for fact in facts]
         asked = [at for at, found in enumerate(met) if found]
@@ -266,13 +270,20 @@ class Sentences:
         ledger.put(record, vector=self._vectors[fact.text])
 
 
-def without_conflict(facts: Sequence[Fact]) -> list[Fact]:
-    """Sentences of one session without those that a later one of them repeats, replaces or ends."""
+def without_conflict(facts: Sequence[Fact]) -> tuple[list[Fact], list[tuple[Fact, Fact]]]:
+    """(sentences of one session without those that a later one of them repeats, replaces or ends; what was replaced or ended,
+    each with what did it)."""
     kept: list[Fact] = []
+    went: list[tuple[Fact, Fact]] = []
     for fact in facts:
         is_kept, gone = outcome([operation_by_rule(one.text, fact.text) for one in kept])
+        went += [(kept[at], fact) for at in gone]
         kept = [one for at, one in enumerate(kept) if at not in gone] + ([fact] if is_kept else [])
-    return kept
+    return kept, went
+
+
+def _known_at(fact: Fact, unit: Sequence[Episode]) -> datetime:
+    return max(one.recorded_at for one in unit if one.id in fact.episode_ids)
 
 
 def operations_in(answer: OperationsAnswer | None, fact: Fact, met: Sequence[tuple[Record, float]]) -> list[Operation]:

@@ -235,8 +235,7 @@ class _Writing:
         self, unit: Sequence[Episode], known_at: datetime, marks: Mapping[str, Any]
     ) -> tuple[list[Record], list[Link]]:
         facts = extract_facts(unit, self._view.ask, step="summarise", task=SUMMARISE)
-        if facts and facts[0].path == "offline":
-            facts = still_standing(facts, self._claims_in)
+        facts = still_standing(facts, self._claims_in)  # memories of one session are never linked as "Changed"
         number, by_id = len(self._sessions) + 1, {one.id: one for one in unit}
         made: dict[str, Record] = {}
         for fact in facts:
