@@ -355,6 +355,37 @@ def test_a_recall_that_lacks_something_says_so_in_words(world: World) -> None:
         assert "not observed" not in str(memory.system("scribe").search("tea"))
 
 
+def test_asking_again_where_the_model_is_not_there_loses_no_record(world: World, tmp_path: Path) -> None:
+    world.path = tmp_path / "memory.db"
+    llm = gists()
+    llm.rule(lambda asked: asked.shows("turns") and "bomb" in asked.data["turns"][0]["text"], "No.")
+    with world.open(llm, background=False) as memory:
+        memory.add(["tea", "a bomb", "coffee"])
+        memory.attach("scribe")
+        for _ in range(asking.MAX_ATTEMPTS):
+            memory.consolidate()
+        made = texts(memory)
+    with world.open(background=False) as memory:
+        memory.consolidate(retry_failed=True)
+        assert texts(memory) == made
+    with world.open(llm, background=False) as memory:
+        memory.consolidate(retry_failed=True)  # it still will not answer: that is found out at once, and the rest stays
+        assert (texts(memory), memory._shared.behind("scribe", "")) == (made, 0)
+
+
+def test_what_a_slow_model_has_done_is_there_before_all_is_done(world: World) -> None:
+    llm = gists()
+    llm.slow(0.02)
+    with world.open(llm, background=False) as memory:
+        memory.attach("scribe")
+        memory.add([f"tea {at}" for at in range(40)])
+        thread = threading.Thread(target=memory.consolidate)
+        thread.start()
+        until(lambda: 0 < len(texts(memory)) < 40)
+        thread.join()
+        assert len(texts(memory)) == 40
+
+
 def test_forgetting_takes_the_raw_answer_along(world: World, tmp_path: Path) -> None:
     world.path = tmp_path / "memory.db"
     llm = RuleLLM("rules:bad")

@@ -350,3 +350,21 @@ def test_a_tenant_that_cannot_be_closed_cleanly_fails_no_request_and_stops_no_ot
     assert "the disk is gone" in caplog.text
     monkeypatch.undo()
     assert [texts(tenants, f"{name}/x") for name in ("a", "b", "c")] == [["kept"]] * 3
+
+
+def test_a_tenant_asks_the_model_of_the_server_and_no_other(open_tenants, monkeypatch):
+    from mnemic.serve import tenants as module
+    from mnemic.testing import RuleLLM
+
+    llm = RuleLLM("rules:server")
+    llm.rule("facts", {"facts": [{"text": "Ann moved to Porto.", "turns": [1]}]})
+    llm.rule("memory", {"memory": [{"event": "ADD", "text": "Ann moved to Porto.", "fact": 0}]})
+    monkeypatch.setattr(module, "open_llm", lambda: llm)
+    tenants = open_tenants()
+    with tenants.lease("acme", create=True) as memory:
+        memory.add(["I moved to Porto.", "Good for you."])
+        memory.attach("mem0")
+        memory.consolidate()
+        assert memory.attached() == {"mem0": {"llm": "rules:server"}}
+        assert [one.text for one in memory.records(system="mem0")] == ["Ann moved to Porto."]
+        assert memory.stats()["llm"][0]["model"] == "rules:server"

@@ -74,7 +74,13 @@ class Receipt:
         ]
         verb = "Would forget" if self.is_dry_run else "Forgot"
         with_made = f" with {', '.join(made)} made from them" if made else ""
-        return f"{verb} {what}{with_made} in {f'the scope {self.scope!r}' if self.scope else 'the root scope'}."
+        again = ""
+        if self.rebuilt_systems:
+            names = ", ".join(self.rebuilt_systems)
+            again = f" {names} will make again what follows from what is left" if self.is_dry_run else ""
+            again = again or f" What follows from what is left is made again by: {names}"
+        place = f"the scope {self.scope!r}" if self.scope else "the root scope"
+        return f"{verb} {what}{with_made} in {place}.{again}{'.' if again else ''}"
 
 
 def with_versions(shared: Shared, scope: str, episodes: Iterable[Episode]) -> list[Episode]:

@@ -147,6 +147,7 @@ class LightMem(MemorySystem):
             "Z --> N\nQ[cue] --> R[nearest entries]\nN --> R\nS --> R\nB --> R"
         ),
         departures=(
+            "A short chat makes no entry before the buffers are full; until then it is recalled as it was said.",
             "Topics are cut by the likeness of neighbouring turns alone: the attention of a small encoder, the other signal, is "
             "not at hand. This is the published fallback.",
             "Words are weighed by their surprisal in the scope's own past (the share of earlier messages that have them), not by "

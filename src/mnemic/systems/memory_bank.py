@@ -116,6 +116,7 @@ class MemoryBank(MemorySystem):
             "F[feedback: used] --> S[strength S]\nT --> R{R = exp of -t/cS}\nS --> R\nR -->|kept| Q[recall by meaning]\nD --> Q"
         ),
         departures=(
+            "Forgetting is off by default, as in the code; strength is kept then, and changes no ranking.",
             "R = exp(-t/(c·S)) with c = 1; the official code's exp(-t / 5*S) makes stronger turns fade faster by precedence, and "
             "means c = 5.",
             "Forgetting is decided when a cue is asked, for its time: the draw is a hash of the turn's id and of how often it "
