@@ -27,7 +27,6 @@ from mnemic.errors import AnswerUnusable, BudgetSpent, LLMClosed, LLMError, LLMR
 from mnemic.models.budget import Budget, Spending, estimated_tokens, price_usd, spent_on
 from mnemic.models.llm import LLM, Completion
 from mnemic.models.prompt import Message, Prompt
-from mnemic.models.structured import ask_structured, read_answer, schema_of, with_schema
 from mnemic.store.contract import Answered, Failure, Spent, Store
 
 T = TypeVar("T")
@@ -115,6 +114,8 @@ class Asker:
 
     def __call__(self, step: str, prompt: Prompt, schema: type[T]) -> T | None:
         """The answer; None for the offline path. See `mnemic.models.prompt.Asks`."""
+        from mnemic.models.structured import ask_structured, read_answer, with_schema
+
         messages = with_schema(prompt.messages(), schema)
         text = self._text(prompt, schema)
         key = hashlib.blake2b(text, digest_size=20, person=b"key").digest()
@@ -261,6 +262,8 @@ class Asker:
 
     def _text(self, prompt: Prompt, schema: type[Any]) -> bytes:
         """All that an answer follows from: one scope never reads another's."""
+        from mnemic.models.structured import schema_of
+
         parts: list[Any] = [self._scope, self._llm.id, prompt.max_tokens, schema_of(schema)]
         parts += [[message.role, message.content] for message in prompt.messages()]
         return json.dumps(parts, sort_keys=True, ensure_ascii=True).encode()

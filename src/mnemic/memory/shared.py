@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Iterable, Sequence
@@ -26,7 +27,6 @@ from mnemic.models.budget import Budget
 from mnemic.models.embedder import CachedEmbedder, Embedder
 from mnemic.models.prompt import Asks
 from mnemic.models.resolve import open_embedder
-from mnemic.ops.claims import drop_remembered_claims
 from mnemic.ops.echo import Marks, RecalledTexts
 from mnemic.store.contract import VectorsBy
 from mnemic.store.sqlite import SqliteStore
@@ -312,7 +312,10 @@ class Shared:
         self.embedder.clear()
         drop_remembered_words()
         drop_remembered_pieces()
-        drop_remembered_claims()
+        if (
+            claims := sys.modules.get("mnemic.ops.claims")
+        ) is not None:  # only systems that compare claims have read any
+            claims.drop_remembered_claims()
         with self._lock:
             for texts in self._recalled.values():
                 texts.drop(gone)
