@@ -150,6 +150,7 @@ def why_not(shared: Shared, system: str, cue_of: CueOf, given: Arguments, wanted
     """
     cue = cue_of(given)
     answering = shared.system(system)
+    shared.catch_up(system, cue.scope)
     place = _Place(shared, system, cue)
     meant, found_by, similarity = _meant(place, wanted)
     children = None
@@ -169,9 +170,24 @@ def why_not(shared: Shared, system: str, cue_of: CueOf, given: Arguments, wanted
             return replace(
                 verdict, episode=here, rank=rank, score=hit.score, folded_into=folded, last_score=hits[-1].score
             )
-    return _ranked(
+    found = _ranked(
         replace(verdict, last_score=hits[-1].score if hits else None), answering, place, cue_of, given, meant, hits
     )
+    return _tried(found, answering, place, cue_of, given, meant)
+
+
+def _tried(
+    found: WhyNot, answering: MemorySystem, place: _Place, cue_of: CueOf, given: Arguments, meant: Sequence[Episode]
+) -> WhyNot:
+    """The verdict, once its advice was followed: a system may share out the places of a longer answer otherwise."""
+    remedy = found.remedy
+    if not remedy or "include_children" in remedy:
+        return found
+    cue = cue_of({**given, **remedy})
+    if any(_that_is_in(hit, meant) for hit in _passing(answering.recall(cue, place.view), cue)):
+        return found
+    says = f"{found.system} shares out the places of its answer among what it keeps; asking for more does not bring it in."
+    return replace(found, obstacles=(*found.obstacles, Obstacle(kind="candidates", says=says)))
 
 
 @dataclass
