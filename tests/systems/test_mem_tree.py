@@ -116,7 +116,11 @@ def test_an_insert_asks_once_for_each_node_on_its_way_and_never_for_the_root(
         leaf = next(one.id for one in memory.records(system=ID, kind=LEAF) if one.sources == (f"e{at}",))
         asked.append((llm.calls - before, len(tree.path(leaf)) - 2))
     # the second expands the first, which is one node on the way; later ones go deeper
-    assert asked == [(0, 0), (1, 1), (0, 0), (2, 2), (2, 2)]
+    assert asked[:4] == [(0, 0), (1, 1), (0, 0), (2, 2)]
+    assert asked[4] in [
+        (1, 2),
+        (2, 2),
+    ]  # the two on the last one's way are summed up alike: the same prompt, asked once or at once
 
 
 def test_the_model_is_told_how_many_entries_a_summary_stands_for(open_memory: Callable[..., Memory]) -> None:
