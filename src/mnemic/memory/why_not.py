@@ -186,7 +186,9 @@ def _tried(
     cue = cue_of({**given, **remedy})
     if any(_that_is_in(hit, meant) for hit in _passing(answering.recall(cue, place.view), cue)):
         return found
-    says = f"{found.system} shares out the places of its answer among what it keeps; asking for more does not bring it in."
+    says = (
+        f"{found.system} shares out the places of its answer among what it keeps; asking for more does not bring it in."
+    )
     return replace(found, obstacles=(*found.obstacles, Obstacle(kind="candidates", says=says)))
 
 
