@@ -7,12 +7,14 @@ ends: what was not observed still stands in the log, behind the system's cursor.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 300.0
+_LOG = logging.getLogger("mnemic")
 _PATIENCE_S = 10.0  # how long `stop` waits for what is under way
 
 Work = tuple[str, str]  # (system, scope)
@@ -28,7 +30,6 @@ class Background:
         self._changed = threading.Condition()
         self._waiting: OrderedDict[Work, float] = OrderedDict()  # with the time from which it may be done
         self._pauses: dict[Work, float] = {}
-        self._current: Work | None = None
         self._thread: threading.Thread | None = None
 
     def wake(self, system: str, scope: str) -> None:
@@ -57,10 +58,11 @@ class Background:
         while (work := self._next()) is not None:
             try:
                 is_done = self._do(*work)
-            except Exception:  # the store is busy or full, say: what was not written is still to be observed
+            except Exception as error:  # the store is busy or full, say: what was not written is still to be observed
+                # its kind alone: what an error says may quote a memory
+                _LOG.warning("%s could not observe, and tries again later: %s", work[0], type(error).__name__)
                 is_done = False
             with self._changed:
-                self._current = None
                 if is_done:
                     self._pauses.pop(work, None)
                 elif not self.cancelled.is_set():
@@ -76,7 +78,6 @@ class Background:
                 ready = next((work for work, at in self._waiting.items() if at <= now), None)
                 if ready is not None:
                     del self._waiting[ready]
-                    self._current = ready
                     return ready
                 self._changed.wait(min(self._waiting.values()) - now if self._waiting else None)
             return None
