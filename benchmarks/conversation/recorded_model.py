@@ -20,8 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import ruled
-from prompts import Form, Said, emptiest, items_of, like_ids, shortened, text_of, triple, turns_of
+from prompts import Form, Said, emptiest, items_of, like_ids, sentences_in, shortened, text_of, triple, turns_of
 
+from mnemic.systems.draft_shelf import with_line
+from mnemic.systems.mem_alpha import is_event
+from mnemic.systems.mem_reader import slots_of
 from mnemic.testing import Asked, RuleLLM, Script
 from mnemic.text.terms import terms
 
@@ -174,6 +177,47 @@ def entities(asked: Asked, said: Said) -> dict[str, Any]:
     return {"entities": [{"entity": name, "entity_type": "thing"} for name in names]}
 
 
+def written(asked: Asked, said: Said) -> dict[str, Any]:
+    """The calls that keep the recorded facts of the prompt's turns: what happened is an event, what holds a fact.
+
+    A fact that ends one that is shown takes its place; the core has the facts of which one holds at a time.
+    """
+    turns = turns_of(asked.data)
+    when = {str(turn.get("turn", at)): str(turn.get("time", ""))[:10] for at, turn in enumerate(turns, start=1)}
+    calls: list[dict[str, Any]] = []
+    touched = set[str]()
+    facts = said.facts(turns)
+    for fact in facts:
+        text = str(fact["text"])
+        event = is_event(text)
+        kind = "episodic_memory" if event else "semantic_memory"
+        known = asked.data.get("semantic", {}).get("items", [])
+        ended = next(
+            (
+                str(one["id"])
+                for one in known
+                if not event and one["id"] not in touched and ruled.standing(text_of(one), text) in ruled.ENDING
+            ),
+            None,
+        )
+        if ended is None:
+            day = when.get(str(fact["turn"]), "")
+            content = f"{day}: {text}" if event and day else text
+            call = {"tool": "new_memory_insert", "memory_type": kind, "content": content}
+        else:
+            touched.add(ended)
+            call = {"tool": "memory_update", "memory_type": kind, "memory_id": ended, "new_content": text}
+        calls.append({**call, "turns": [fact["turn"]]})
+    core = sentences_in(text_of(asked.data.get("core", "")))
+    lasting = [fact for fact in facts if slots_of(str(fact["text"]))]
+    for fact in lasting:
+        core = with_line(core, str(fact["text"]))
+    if lasting:
+        told = {"tool": "memory_update", "memory_type": "core_memory", "new_content": " ".join(core)}
+        calls.append({**told, "turns": [fact["turn"] for fact in lasting]})
+    return {"calls": calls}
+
+
 def _asks(*fields: str, shows: Sequence[str] = ()) -> Callable[[Asked], bool]:
     return lambda asked: asked.asks_for(*fields) and asked.shows(*shows)
 
@@ -208,6 +252,7 @@ WAYS: tuple[Way, ...] = (  # the first that fits answers
     Way("notes compressed", RULED, _asks("items", shows=("notes",)), ruled.compressed),
     Way("what bears", RULED, _asks_any("verdicts", "scores", "relevant", shows=("question",)), ruled.chosen),
     Way("question", RULED, lambda asked: asked.shows("question"), ruled.as_asked),
+    Way("calls of tools", RECORDED, _asks("calls", shows=("core", "semantic", "turns")), written),
     Way("facts of turns", RECORDED, _lists, read_out),
     Way("summary of turns", RECORDED, lambda asked: _tells(asked) and bool(turns_of(asked.data)), summarised),
     Way("summary of summaries", RULED, _tells, summarised),

@@ -162,7 +162,8 @@ class AsyncMemory:
         user_id, agent_id and app_id choose a scope below this one; run_id is the session; timestamp is occurred_at. infer is
         accepted for familiarity: nothing is inferred here, what was said is kept as it was.
 
-        Raises InvalidEpisode, InvalidTime, InvalidScope, IdConflict and StoreError; then nothing was written.
+        Raises InvalidEpisode, InvalidTime, InvalidScope, IdConflict and StoreError, and EpisodeNotFound for feedback on what is
+        not there; then nothing was written.
         """
         return await self._run(
             self._memory.add,
@@ -229,7 +230,7 @@ class AsyncMemory:
 
         It is an episode of the log, never recalled itself. Systems whose memories grow stronger by use, or learn from being
         wrong, observe it; others pass it over. note: a hint, an explanation or the right answer. value: a measure, such as
-        a profit. Raises ParameterError.
+        a profit. Raises ParameterError, and EpisodeNotFound for an id that is neither an episode nor a record of this scope.
         """
         return await self._run(
             self._memory.feedback, ids, verdict, note=note, value=value, session=session, occurred_at=occurred_at, id=id

@@ -18,18 +18,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mnemic._version import __version__
-from mnemic.errors import EmbedderMismatch, MnemicError, StoreCorrupt, StoreReadOnly
+from mnemic.errors import BudgetSpent, EmbedderMismatch, MnemicError, StoreCorrupt, StoreReadOnly, SystemNotFound
+from mnemic.memory.choose_model import LLM_KEY
 from mnemic.models.minilm import MINILM_ID
+from mnemic.models.open_llm import open_llm
 from mnemic.models.resolve import open_embedder
 from mnemic.models.weights import INSTALL_WEIGHTS, check_weights, find_weights
 from mnemic.store import schema
+from mnemic.store.contract import Failure
 from mnemic.store.sqlite import SqliteStore
+from mnemic.systems.contract import MemorySystem
+from mnemic.systems.registry import system_class
 from mnemic.text.counting import counted
 
 Status = Literal["ok", "warn", "bad"]
 LARGE_WAL = 64 * 2**20  # SQLite empties it at 4000 pages, 16 MB: several times that means a reader never lets go
 LITTLE_SPACE, VERY_LITTLE_SPACE = 2**30, 100 * 2**20
 _INDEX_MAGIC = b"MNEMIDX1"
+_ASK_AGAIN = "memory.consolidate(retry_failed=True), or mnemic consolidate --retry-failed, asks again for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,16 @@ class Diagnosis:
         return {"path": self.path, "is_sound": self.is_sound, "checks": [asdict(check) for check in self.checks]}
 
 
-def doctor(path: str | Path, embedder: str | None = None) -> Diagnosis:
-    """Look at the memory in the file `path`; embedder is the one it will be opened with, if it is not its own."""
+def doctor(path: str | Path, embedder: str | None = None, llm: str | None = None) -> Diagnosis:
+    """Look at the memory in the file `path`.
+
+    embedder: the one it will be opened with, if it is not its own. llm: the model it will be opened with; None for $MNEMIC_LLM.
+    """
     where = Path(path)
-    return Diagnosis(str(where), (*_file(where, embedder), *_machine(where)))
+    return Diagnosis(str(where), (*_file(where, embedder, llm), *_machine(where)))
 
 
-def _file(path: Path, embedder: str | None) -> Iterator[Check]:
+def _file(path: Path, embedder: str | None, llm: str | None) -> Iterator[Check]:
     if not path.is_file():
         there = "a folder" if path.is_dir() else "not there"
         yield Check("file", "bad", f"{path} is {there}", 'begin one with `mnemic add "…"`, or name another with --db')
@@ -85,6 +94,8 @@ def _file(path: Path, embedder: str | None) -> Iterator[Check]:
         yield Check("schema", "ok", f"version {schema.NEWEST}, the newest that Mnemic {__version__} knows")
         yield _integrity(path, store)
         yield from _stored(path, store, embedder)
+        yield from _systems(store, llm)
+        yield _write_ahead_log(path)
     except MnemicError as error:
         yield _trouble("reading", error)
     finally:
@@ -120,36 +131,98 @@ def _stored(path: Path, store: SqliteStore, embedder: str | None) -> Iterator[Ch
     else:
         yield Check("vectors", "ok", f"none of {counted(counts['episodes'], 'episode')} waits for one")
     yield _index_files(path)
-    failures = store.records.failures()
-    for failure in failures[:5]:
-        is_stopped = failure.step in ("observe", "consolidate")
-        what = f"stopped at {failure.step}" if is_stopped else f"went on without an answer to {failure.step}"
-        answer = str(failure.detail.get("answer", ""))
-        yield Check(
-            "systems",
-            "bad" if is_stopped else "warn",
-            f"{failure.system} {what} in scope {failure.scope!r}, tried {failure.attempts} times: {failure.error}"
-            + (f" The model's last answer began: {answer[:200]!r}" if answer else ""),
-            "mend the cause; memory.consolidate() then goes on where it stopped"
-            if is_stopped
-            else "memory.consolidate(retry_failed=True), or mnemic consolidate --retry-failed, asks again",
-        )
+
+
+def _systems(store: SqliteStore, llm: str | None) -> Iterator[Check]:
+    """What attached systems could not do, have not done yet, and could not do here."""
+    failures, attached = store.records.failures(), store.records.attached()
+    yield from map(_failed, failures[:5])
     if len(failures) > 5:
         yield Check("systems", "bad", f"{len(failures) - 5} more failures", "mend the first ones first")
-    attached = ", ".join(store.records.attached()) or "none attached"
     if not failures:
-        yield Check("systems", "ok", f"no failures; {attached}")
+        yield Check("systems", "ok", f"no failures; {', '.join(attached) or 'none attached'}")
+    models = {system: str(given[LLM_KEY]) for system, given in attached.items() if LLM_KEY in given}
+    yield from _models(models, llm)
+    for system, n in store.answers.unusable().items():
+        yield Check(
+            "answers",
+            "warn",
+            f"{counted(n, 'prompt')} of {system} got no usable answer so far",
+            f"{_ASK_AGAIN} what it went on without; what it still waits for is asked at the next consolidation",
+        )
+    for system in attached:
+        yield from _behind(store, system, models.get(system))
+
+
+def _failed(failure: Failure) -> Check:
+    tried = f"in scope {failure.scope!r}, tried {counted(failure.attempts, 'time')}: {failure.error}"
+    answer = str(failure.detail.get("answer", ""))
+    came = f" The model's last answer began: {answer[:200]!r}" if answer else ""
+    if failure.step not in ("observe", "consolidate"):
+        what = f"{failure.system} went on without an answer to {failure.step} {tried}{came}"
+        return Check("systems", "warn", what, f"{_ASK_AGAIN} it")
+    what = f"{failure.system} stopped at {failure.step} {tried}{came}"
+    if failure.error.startswith(f"{BudgetSpent.__name__}:"):
+        remedy = "it goes on when the next day begins (UTC); or open the memory with a larger budget, and consolidate"
+        return Check("budget", "warn", what, remedy)
+    return Check("systems", "bad", what, "mend the cause; memory.consolidate() then goes on where it stopped")
+
+
+def _models(wanted: dict[str, str], llm: str | None) -> Iterator[Check]:
+    """Whether the models that systems are attached with are the one that is configured. Opening one sends nothing."""
+    try:
+        model = open_llm(llm)
+    except MnemicError as error:
+        yield Check("model", "warn", _line(error), "mend --llm, or $MNEMIC_LLM")
+        return
+    if model is not None:
+        model.close()
+        yield Check("model", "ok", f"{model.id} is configured")
+    for system, id in wanted.items():
+        if model is None or model.id != id:
+            here = "none is" if model is None else f"{model.id} is"
+            yield Check(
+                "model",
+                "warn",
+                f"{system} is attached with the model {id}, and {here} configured here: it waits",
+                "name that model with --llm or MNEMIC_LLM, or attach the system again, with another or with --llm none",
+            )
+
+
+def _behind(store: SqliteStore, system: str, model: str | None) -> Iterator[Check]:
+    """How much of the log an attached system has not observed."""
+    try:
+        if system_class(system).observe is MemorySystem.observe:
+            return  # it keeps no records
+    except SystemNotFound as error:
+        yield Check(
+            "systems", "warn", _line(error), f"use the version of Mnemic that has it, or `mnemic detach {system}`"
+        )
+        return
+    waiting = {scope: store.count(scope, after=store.records.cursor(system, scope)) for scope in store.scopes()}
+    waiting = {scope: n for scope, n in waiting.items() if n}
+    if not waiting:
+        return
+    total, most = sum(waiting.values()), max(waiting, key=lambda scope: (waiting[scope], scope))
+    where = f" in {len(waiting):,} scopes, most in {most!r} ({waiting[most]:,})" if len(waiting) > 1 else ""
+    told = f"{system} has not observed {counted(total, 'episode')}{where}"
+    if model is None:
+        yield Check("behind", "ok", f"{told}: it does when it is next asked, or at `mnemic consolidate`")
+    else:
+        yield Check("behind", "warn", told, f"`mnemic consolidate`, with the model {model}, lets it")
+
+
+def _write_ahead_log(path: Path) -> Check:
     wal = path.with_name(path.name + "-wal")
     size = wal.stat().st_size if wal.is_file() else 0
     if size > LARGE_WAL:
-        yield Check(
+        return Check(
             "write-ahead log",
             "warn",
             f"{_size(size)}: some process has been reading for a long time",
             "close long-lived readers; the next write empties it",
         )
-    else:
-        yield Check("write-ahead log", "ok", _size(size))
+    return Check("write-ahead log", "ok", _size(size))
 
 
 def _embedder(stored: str | None, asked: str | None) -> Iterator[Check]:

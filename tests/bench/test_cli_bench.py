@@ -24,6 +24,7 @@ from mnemic.bench.download import data_folder
 from mnemic.bench.results import Results
 from mnemic.bench.spec import CONTROLS
 from mnemic.cli.main import app
+from mnemic.testing import ScriptedLLM
 
 TESTS = Path(__file__).parents[1]
 SCRIPT = """
@@ -69,6 +70,20 @@ def rows(path: Path) -> list[Any]:
 
 
 # -- running --------------------------------------------------------------------------------------------------
+
+
+def test_systems_ask_the_model_that_is_named_and_none_where_none_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openai")
+    words = ("tiny", "--system", "mem0", "--samples", "1")
+    with ScriptedLLM() as llm:
+        llm.answers({"facts": []})
+        spec = f"openai:scripted?base_url={llm.base_url}"
+        monkeypatch.setenv("MNEMIC_LLM", spec)
+        assert "mem0: without a model" in bench(*words).output
+        assert llm.requests == []
+        assert "mem0: with openai:scripted" in bench(*words, "--system-llm", spec).output
+        assert len(llm.requests) > 0
+    assert "not a language model" in bench(*words, "--system-llm", "gpt", code=2).output
 
 
 def test_a_first_word_that_is_no_command_is_the_dataset() -> None:

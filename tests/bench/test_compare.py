@@ -18,7 +18,8 @@ from mnemic.bench.compare import LogComparison, compare, save
 from mnemic.bench.log_copy import copy_log, read_logs
 from mnemic.bench.results import Results
 from mnemic.cli.main import app
-from mnemic.errors import FormatError, ParameterError, SystemNotFound
+from mnemic.errors import FormatError, ParameterError, StoreError, SystemNotFound
+from mnemic.testing import RuleLLM, ScriptedLLM, fails
 
 DEMO = [json.loads(line) for line in (files("mnemic") / "data" / "demo.jsonl").read_text("utf-8").splitlines() if line]
 QUESTIONS = json.loads((files("mnemic") / "data" / "demo_questions.json").read_text("utf-8"))
@@ -282,3 +283,75 @@ def test_the_command_refuses_with_one_line(tmp_path, demo):
     with Memory.open(tmp_path / "tiny.db", embedder="hashing") as memory:
         memory.add("Only this.")
     assert "--questions" in command("--log", tmp_path / "tiny.db", code=2).stderr
+
+
+# -- with a model ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def talk(open_memory: Callable[..., Memory], tmp_path: Path) -> Any:
+    """A log of two on which mem0 is attached with a model, and a file with a question of it."""
+    memory = open_memory(tmp_path / "talk.db", llm=RuleLLM("rules:on the log"), background=False)
+    memory.add({"content": "I moved to Porto in March.", "name": "Ann", "id": "porto"}, session="a")
+    memory.add({"content": "Good for you!", "name": "Bob"}, session="a")
+    memory.attach("mem0")
+    (tmp_path / "q.jsonl").write_text('{"question": "Where does Ann live?", "evidence": ["porto"]}\n')
+    return memory
+
+
+def facts(llm: Any) -> Any:
+    llm.rule("facts", {"facts": [{"text": "Ann lives in Porto.", "turns": [1]}]})
+    llm.rule("memory", {"memory": [{"event": "ADD", "text": "Ann lives in Porto.", "fact": 0}]})
+    return llm
+
+
+def test_without_a_model_given_none_is_asked_whatever_a_system_is_attached_with(talk, tmp_path, monkeypatch):
+    monkeypatch.setenv("MNEMIC_LLM", "openai:gpt-none?base_url=http://127.0.0.1:9/v1")
+    found = compare(talk, ("bm25", "mem0"), tmp_path / "q.jsonl")
+    assert {system: str(ran) for system, ran in found.ran.items()} == {
+        "bm25": "without a model",
+        "mem0": "without a model",
+    }
+
+
+def test_with_a_model_each_system_that_can_asks_it_and_the_output_says_so(talk, tmp_path):
+    llm = facts(RuleLLM("rules:facts"))
+    found = compare(talk, ("bm25", "mem0"), tmp_path / "q.jsonl", llm=llm)
+    assert {system: str(ran) for system, ran in found.ran.items()} == {
+        "bm25": "without a model",
+        "mem0": "with rules:facts",
+    }
+    assert llm.calls > 0
+    assert (found.run.settings["llm"], found.to_dict()["ran"]["mem0"]["told"]) == ("rules:facts", "with rules:facts")
+    assert talk.stats()["llm"] == []  # the log itself asked nothing
+
+
+def test_a_model_that_gives_no_usable_answer_is_told_as_well(talk, tmp_path):
+    llm = RuleLLM("rules:mute")
+    llm.answers("I would rather not say.")
+    found = compare(talk, ("mem0",), tmp_path / "q.jsonl", llm=llm)
+    assert str(found.ran["mem0"]) == "without an answer of rules:mute"
+
+
+def test_a_model_that_is_down_stops_the_comparison_with_what_to_do(talk, tmp_path):
+    llm = RuleLLM("rules:down")
+    llm.answers(fails(503))
+    with pytest.raises(StoreError, match=r"mem0 cannot take in.*LLMUnavailable"):
+        compare(talk, ("mem0",), tmp_path / "q.jsonl", llm=llm)
+
+
+def test_the_command_asks_a_model_where_it_is_told_to_and_only_there(talk, tmp_path, monkeypatch):
+    pytest.importorskip("openai")
+    talk.close()
+    words = ["compare", "--systems", "bm25,mem0", "--log", str(tmp_path / "talk.db"), "--questions"]
+    words.append(str(tmp_path / "q.jsonl"))
+    with facts(ScriptedLLM()) as llm:
+        spec = f"openai:scripted?base_url={llm.base_url}"
+        monkeypatch.setenv("MNEMIC_LLM", spec)
+        alone = CliRunner().invoke(app, words)
+        assert (alone.exit_code, llm.requests) == (0, [])
+        assert "mem0: without a model" in alone.output
+        asked = CliRunner().invoke(app, [*words, "--llm", spec])
+        assert (asked.exit_code, len(llm.requests) > 0) == (0, True)
+        assert "bm25: without a model" in asked.output
+        assert "mem0: with openai:scripted" in asked.output

@@ -16,9 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnemic import Memory
-from mnemic.bench.dataset import Key, Question
-from mnemic.bench.results import Asked as Answered
-from mnemic.bench.results import Found
 from mnemic.clock import ManualClock
 from mnemic.model import Hit, Record
 from mnemic.models.prompt import Prompt, Shown
@@ -26,6 +23,7 @@ from mnemic.models.structured import schema_of
 from mnemic.ops.extract import FactsAnswer
 from mnemic.ops.summarise import SummaryAnswer
 from mnemic.ops.update import ChangesAnswer
+from mnemic.systems.mem_alpha import CallsAnswer
 from mnemic.systems.registry import SYSTEMS
 from mnemic.testing.asked import Asked, asked
 
@@ -153,6 +151,18 @@ def test_a_whole_session_has_its_recorded_summary_and_a_part_of_it_its_facts(mod
     assert model.answer(whole) == {"summary": "Ada told Ben of her move."}
 
 
+def test_recorded_facts_become_calls_of_tools_and_take_the_place_of_what_they_end(model):
+    shown = {"core": "", "semantic": {"count": 1, "items": [{"id": "0a", "text": "Ada lives in Paris."}]}}
+    calls = model.answer(ask(CallsAnswer, **shown, episodic={"count": 0, "items": []}, turns=TURNS))["calls"]
+    assert [(one["tool"], one.get("memory_id"), one.get("content") or one["new_content"]) for one in calls] == [
+        ("memory_update", "0a", "Ada lives in Porto."),
+        ("new_memory_insert", None, "Ben has a cat."),
+        ("memory_update", None, "Ada lives in Porto."),
+    ]
+    assert [one["turns"] for one in calls] == [[1], [2], [1]]
+    assert model.shares() == {"recorded: calls of tools": 1}
+
+
 def test_a_new_fact_updates_what_it_ends_and_adds_what_is_news(model):
     old = [{"id": "0", "text": "Ada lives in Paris."}, {"id": "1", "text": "Ben has a cat."}]
     new = [{"fact": 0, "text": "Ada moved to Rome."}, {"fact": 1, "text": "It rained in Oslo."}]
@@ -212,24 +222,6 @@ def hit(text: str, *sources: str) -> Hit:
 )
 def test_the_first_hit_that_tells_a_value_decides_by_the_last_value_it_tells(texts, is_newest):
     assert updates.is_newest([hit(text, "t1") for text in texts], ["t0", "t1"], ["grey", "blue red"]) == is_newest
-
-
-def test_of_several_turns_of_evidence_the_newest_must_come_first():
-    question = Question(id="q", text="?", category="c", key=Key(evidence=("new", "old")))
-    place = {"old": 1, "new": 5}
-
-    def scores(*turns: str) -> Any:
-        ranking = tuple(Found(turns=(turn,), score=1.0, tokens=1) for turn in turns)
-        given = Answered(
-            **dict.fromkeys(("run", "dataset", "system", "sample", "question", "text", "category", "task"), ""),
-            evidence=(), corrected=None, found=ranking, scores={}, confidence=0.0, elapsed_ms=0.0, context_tokens=0,
-            context_turns=(), extra={},
-        )  # fmt: skip
-        return updates.of_newest(question, given, place)
-
-    assert scores("x", "new", "old") == {"newest@10": 1.0, "first": 1.0}
-    assert scores("old", "new") == {"newest@10": 1.0, "first": 0.0}
-    assert scores("x") == {"newest@10": 0.0, "first": 0.0}
 
 
 # -- figures --------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,32 @@ def test_a_reader_that_leaves_early_is_no_error_message(tmp_path: Path, words: t
         process.stdout.close()  # before anything can be written: how much a kernel takes of a large write differs
         complaint = process.stderr.read()
     assert (process.returncode, complaint) == (141, b"")
+
+
+def test_consolidate_shows_on_a_terminal_how_much_is_observed_and_nothing_in_a_pipe(tmp_path: Path) -> None:
+    from mnemic import Memory
+
+    with Memory.open(tmp_path / "mnemic.db", embedder="hashing") as memory:
+        memory.add([f"Ann likes tea number {n}." for n in range(70)])
+        memory.attach("mem0")
+    copy = tmp_path / "copy.db"
+    copy.write_bytes((tmp_path / "mnemic.db").read_bytes())
+    piped = mnemic(tmp_path, "consolidate")
+    assert (piped.stdout, piped.stderr) == (b"mem0: 70 episodes observed\n", b"")
+    ours, theirs = os.openpty()
+    words = [*COMMAND, "consolidate", "--db", str(copy), "--embedder", "hashing"]
+    with subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, env=os.environ | {"TERM": "xterm"}
+    ) as process:
+        os.close(theirs)
+        drawn = b""
+        with suppress(OSError):  # Linux's word for the end of a terminal
+            while piece := os.read(ours, 65536):
+                drawn += piece
+        os.close(ours)
+    assert process.returncode == 0
+    assert b"Episodes observed" in drawn
+    assert b"70/70" in drawn
 
 
 def test_an_interrupt_is_exit_code_130(tmp_path: Path) -> None:

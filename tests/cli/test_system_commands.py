@@ -89,3 +89,39 @@ def test_a_system_waits_where_its_model_is_not_there(
     assert "attached with the model 'openai:scripted'" in said
     assert "--llm" in said or "MNEMIC_LLM" in said
     assert as_json("stats")["episodes"] == 1
+
+
+def test_the_verbs_that_let_a_system_work_take_a_model_in_the_same_words(run: Run) -> None:
+    told = {
+        " ".join(run(verb, "--help").stdout.partition(" --llm MODEL")[2].partition(" --")[0].split())
+        for verb in ("search", "context", "why-not", "attach", "consolidate", "records")
+    }
+    assert len(told) == 1
+    assert "What systems ask: openai:MODEL" in told.pop()
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        ["search", "Where does Ann live?"],
+        ["context", "Where does Ann live?"],
+        ["why-not", "Where does Ann live?", "Porto"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_recall_asks_the_model_that_is_named_and_none_where_none_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch, asking: list[str]
+) -> None:
+    pytest.importorskip("openai")
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    run("add", "I moved to Porto in March.", "--name", "Ann")
+    with ScriptedLLM() as llm:
+        llm.answers({})
+        spec = f"openai:scripted?base_url={llm.base_url}"
+        run("attach", "echo", "--llm", spec)
+        run("consolidate", "--llm", spec)
+        before = len(llm.requests)
+        run(*asking, "--system", "echo")
+        assert len(llm.requests) == before
+        run(*asking, "--system", "echo", "--llm", spec)
+        assert len(llm.requests) > before

@@ -10,6 +10,8 @@ import pytest
 
 from mnemic import Memory
 from mnemic.errors import ParameterError, SystemNotFound
+from mnemic.memory.consolidate import consolidate
+from mnemic.systems import runner
 from mnemic.systems.registry import SYSTEMS
 from systems.digest import FOR_TESTS
 
@@ -86,3 +88,21 @@ def test_an_unknown_system_or_parameter_is_refused_and_nothing_is_attached(
     with pytest.raises(error, match=match):
         memory.attach(system, **parameters)
     assert memory.stats()["attached"] == []
+
+
+def test_consolidating_tells_how_many_episodes_are_observed_of_how_many(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "BATCH", 2)
+    memory.add(["tea", "coffee", "milk"], session="mon")
+    memory.scope("ann").add(["cake", "bread"], session="mon")
+    for system in ("digest", "bm25"):  # the other keeps no records
+        memory.attach(system)
+    heard: list[tuple[int, int]] = []
+    scopes = list(memory.scopes())
+    consolidate(memory._shared, scopes, told=lambda observed, of: heard.append((observed, of)))
+    assert heard == [(0, 5), (2, 5), (3, 5), (5, 5)]
+    memory.add("water", session="tue")
+    heard.clear()
+    assert consolidate(memory._shared, scopes, told=lambda *said: heard.append(said))["digest"].observed == 1
+    assert heard == [(0, 1), (1, 1)]

@@ -1,111 +1,18 @@
-"""A system that asks a model: in the background, once for each prompt, within a budget, and never at the cost of a memory."""
+"""A system that asks a model: in the background, each with a model of its own, and a recall says which path it took."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from mnemic import Memory
-from mnemic.clock import ManualClock
-from mnemic.doctor import doctor
-from mnemic.errors import LLMUnavailable, ParameterError
-from mnemic.memory import asking, background
-from mnemic.model import Cue, Episode, Hit, Record
-from mnemic.models.budget import Budget
-from mnemic.models.prompt import Prompt, Shown, turns
-from mnemic.store.contract import Changes
-from mnemic.systems.contract import BY, Card, MemorySystem, record_id
-from mnemic.systems.feedback import heard
-from mnemic.systems.registry import SYSTEMS
-from mnemic.systems.view import View
-from mnemic.testing import Asked, Reply, RuleLLM, fails
+from mnemic.errors import ParameterError
+from mnemic.testing import Asked, RuleLLM
 
-START = datetime(2024, 5, 1, 12, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Gist:
-    gist: str
-
-
-class Scribe(MemorySystem):
-    """Asks for the gist of each episode, and in a recall what the question is about."""
-
-    card = Card(
-        id="scribe", title="Scribe", year=2024, family="test", summary="Gists.", source="", needs=("embedder", "llm")
-    )
-
-    def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
-        draft = view.draft()
-        said = heard(episodes)
-        prompts = [Prompt("Write the gist of the turn.", {"turns": turns([one])}) for one in said]
-        for one, answer in zip(said, view.ask.many("gist", prompts, Gist), strict=True):
-            draft.put(
-                Record(
-                    id=record_id("scribe", one.id),
-                    system="scribe",
-                    scope=view.scope,
-                    kind="gist",
-                    text=answer.gist if answer else f"offline {one.text}",
-                    sources=(one.id,),
-                    recorded_at=one.recorded_at,
-                    data={BY: "llm" if answer else "offline"},
-                )
-            )
-        return draft.changes()
-
-    def recall(self, cue: Cue, view: View) -> list[Hit]:
-        answer = view.ask("about", Prompt("What is the question about?", {"question": Shown(cue.text)}), Gist)
-        vector = view.embed([answer.gist])[0] if answer else view.query_vector(cue)
-        return view.record_hits(view.made.scores(vector, as_of=cue.as_of), cue)
-
-
-@pytest.fixture(autouse=True)
-def scribe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SYSTEMS, "scribe", f"{__name__}:Scribe")
-    monkeypatch.setattr(background, "FIRST_PAUSE_S", 0.02)
-    monkeypatch.setattr(background, "LONGEST_PAUSE_S", 0.1)
-
-
-@dataclass
-class World:
-    clock: ManualClock = field(default_factory=lambda: ManualClock(START))
-    path: Path | None = None
-
-    def open(self, llm: object = None, **named: object) -> Memory:
-        return Memory.open(self.path, embedder="hashing", clock=self.clock, llm=llm, **named)
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def gists() -> RuleLLM:
-    llm = RuleLLM("rules:gist")
-    llm.rule(
-        "gist", lambda asked: {"gist": f"gist of {(asked.data.get('turns') or [{'text': 'a question'}])[0]['text']}"}
-    )
-    return llm
-
-
-def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait for what another thread does."""
-    gives_up = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < gives_up, "it never came to that"
-        time.sleep(0.005)
-
-
-def texts(memory: Memory) -> list[str]:
-    return [one.text for one in memory._shared.store.records.records("scribe", memory.scope_path)]
-
+from .scribe import Scribe, World, gists, texts, until
 
 # -- in the background ----------------------------------------------------------------------------------------
 
@@ -290,60 +197,20 @@ def test_what_is_no_model_is_refused_before_anything_is_written(world: World, tm
         assert memory.attached() == {}
 
 
-# -- bad answers ----------------------------------------------------------------------------------------------
-
-
-def test_what_cannot_be_used_is_kept_with_the_raw_answer_and_tried_again(world: World) -> None:
-    llm = RuleLLM("rules:bad")
-    llm.answers("I would rather not say.")
-    with world.open(llm, background=False) as memory:
-        memory.add("tea")
-        memory.attach("scribe")
-        assert "AnswerUnusable" in str(memory.consolidate()["scribe"]["error"])
-        (failure,) = memory._shared.store.records.failures()
-        assert (failure.step, failure.detail["answer"]) == ("observe", "I would rather not say.")
-        assert (texts(memory), memory._shared.behind("scribe", "")) == ([], 1)
-        llm.answers({"gist": "better"})
+def test_a_recall_with_the_scopes_below_says_that_a_model_was_asked_there_and_what_is_not_observed_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Scribe.recall
+    monkeypatch.setattr(Scribe, "recall", lambda self, cue, view: plain(self, cue, view) if view.scope else [])
+    with world.open(gists(), background=False) as memory:
+        memory.scope("ann").add("tea")
+        memory.add("coffee")
+        scribe = memory.attach("scribe")
+        both = scribe.search("tea", include_children=True)
+        assert (both.path, both.behind) == ("llm", 2)
         memory.consolidate()
-        assert (texts(memory), memory.stats()["failures"]) == (["better"], 0)
-
-
-def test_a_prompt_that_is_never_answered_holds_up_nothing_for_ever_and_can_be_retried(world: World) -> None:
-    llm = gists()
-    llm.rule(lambda asked: asked.shows("turns") and "bomb" in asked.data["turns"][0]["text"], "No.")
-    with world.open(llm, background=False) as memory:
-        memory.add(["tea", "a bomb", "coffee"])
-        memory.attach("scribe")
-        errors = [memory.consolidate()["scribe"].get("error") for _ in range(asking.MAX_ATTEMPTS)]
-        assert [error is None for error in errors] == [False] * (asking.MAX_ATTEMPTS - 1) + [True]
-        assert sorted(texts(memory)) == ["gist of coffee", "gist of tea", "offline a bomb"]
-        (failure,) = memory._shared.store.records.failures()
-        assert (failure.step.split()[0], failure.detail["answer"]) == ("gist", "No.")
-        calls = llm.calls
-        memory.consolidate()
-        assert llm.calls == calls  # it is not asked again and again
-        llm.rule(lambda asked: asked.shows("turns") and "bomb" in asked.data["turns"][0]["text"], {"gist": "a word"})
-        memory.consolidate(retry_failed=True)
-        assert sorted(texts(memory)) == ["a word", "gist of coffee", "gist of tea"]
-        assert memory.stats()["failures"] == 0
-        assert llm.calls == calls + 1  # the others were kept
-
-
-def test_doctor_tells_what_a_model_could_not_answer_and_how_to_ask_again(world: World, tmp_path: Path) -> None:
-    world.path = tmp_path / "memory.db"
-    llm = RuleLLM("rules:bad")
-    llm.answers("I would rather not say.")
-    with world.open(llm, background=False) as memory:
-        memory.add("tea")
-        memory.attach("scribe")
-        memory.consolidate()
-        stopped = next(one for one in doctor(world.path, "hashing").checks if one.name == "systems")
-        for _ in range(asking.MAX_ATTEMPTS):
-            memory.consolidate()
-        went_on = next(one for one in doctor(world.path, "hashing").checks if one.name == "systems")
-    assert (stopped.status, went_on.status) == ("bad", "warn")
-    assert "I would rather not say." in stopped.finding
-    assert "--retry-failed" in went_on.remedy
+        assert [hit.text for hit in scribe.search("tea", include_children=True)] == ["gist of tea"]
+        assert scribe.search("tea", include_children=True, threshold=1.0).hits == ()
 
 
 def test_a_recall_that_lacks_something_says_so_in_words(world: World) -> None:
@@ -353,24 +220,6 @@ def test_a_recall_that_lacks_something_says_so_in_words(world: World) -> None:
         assert "scribe has not observed 2 episodes yet" in str(recall)
         memory.consolidate()
         assert "not observed" not in str(memory.system("scribe").search("tea"))
-
-
-def test_asking_again_where_the_model_is_not_there_loses_no_record(world: World, tmp_path: Path) -> None:
-    world.path = tmp_path / "memory.db"
-    llm = gists()
-    llm.rule(lambda asked: asked.shows("turns") and "bomb" in asked.data["turns"][0]["text"], "No.")
-    with world.open(llm, background=False) as memory:
-        memory.add(["tea", "a bomb", "coffee"])
-        memory.attach("scribe")
-        for _ in range(asking.MAX_ATTEMPTS):
-            memory.consolidate()
-        made = texts(memory)
-    with world.open(background=False) as memory:
-        memory.consolidate(retry_failed=True)
-        assert texts(memory) == made
-    with world.open(llm, background=False) as memory:
-        memory.consolidate(retry_failed=True)  # it still will not answer: that is found out at once, and the rest stays
-        assert (texts(memory), memory._shared.behind("scribe", "")) == (made, 0)
 
 
 def test_what_a_slow_model_has_done_is_there_before_all_is_done(world: World) -> None:
@@ -384,168 +233,3 @@ def test_what_a_slow_model_has_done_is_there_before_all_is_done(world: World) ->
         until(lambda: 0 < len(texts(memory)) < 40)
         thread.join()
         assert len(texts(memory)) == 40
-
-
-def test_forgetting_takes_the_raw_answer_along(world: World, tmp_path: Path) -> None:
-    world.path = tmp_path / "memory.db"
-    llm = RuleLLM("rules:bad")
-    llm.answers(lambda asked: f"Sorry, {asked.data['turns'][0]['text']} is not for me.")
-    with world.open(llm, background=False) as memory:
-        memory.add("Zanzibarquux", id="z")
-        memory.attach("scribe")
-        for _ in range(4):
-            memory.consolidate()
-        assert memory.find_traces("Zanzibarquux") != []
-        memory.forget("z")
-        assert memory.find_traces("Zanzibarquux") == []
-
-
-def test_a_refused_request_is_set_aside_and_a_refused_key_only_waits(world: World) -> None:
-    llm = gists()
-    llm.answers({"gist": "x"})
-    llm.say(*[fails(401)] * 4)
-    with world.open(llm, background=False) as memory:
-        memory.add("tea")
-        memory.attach("scribe")
-        for _ in range(4):
-            assert "LLMRefused" in str(memory.consolidate()["scribe"]["error"])
-        memory.consolidate()
-        assert texts(memory) == ["gist of tea"]
-
-
-# -- what it costs --------------------------------------------------------------------------------------------
-
-
-def test_calls_and_tokens_are_told_by_system_and_step(world: World) -> None:
-    with world.open(gists(), background=False) as memory:
-        alice, bob = memory.scope("alice"), memory.scope("bob")
-        alice.add(["tea", "coffee"])
-        bob.add("milk")
-        memory.attach("scribe")
-        memory.consolidate()
-        alice.system("scribe").search("tea")
-        told = {one["step"]: one for one in memory.stats()["llm"]}
-        assert {step: one["calls"] for step, one in told.items()} == {"about": 1, "gist": 3}
-        assert all(one["tokens_in"] > 0 and one["model"] == "rules:gist" for one in told.values())
-        assert {one["step"]: one["calls"] for one in bob.stats()["llm"]} == {"gist": 1}
-
-
-def test_a_budget_ends_the_day_and_the_next_one_goes_on(world: World) -> None:
-    llm = gists()
-    with world.open(llm, background=False, budget=Budget(calls_per_day=2)) as memory:
-        memory.attach("scribe")
-        for text in ("tea", "coffee", "milk"):
-            memory.add(text)
-            report = memory.consolidate()["scribe"]
-        assert "BudgetSpent" in str(report["error"])
-        assert (llm.calls, len(texts(memory))) == (2, 2)
-        recall = memory.system("scribe").search("tea")
-        assert llm.calls == 2  # the question was not asked either
-        assert [hit.text for hit in recall] == ["gist of tea"]
-        world.clock.advance(timedelta(days=1))
-        memory.consolidate()
-        assert len(texts(memory)) == 3
-
-
-def test_a_budget_of_a_scope_is_its_own(world: World) -> None:
-    llm = gists()
-    with world.open(llm, background=False, budget=Budget(scope_tokens_per_day=2600)) as memory:
-        memory.attach("scribe")
-        for name in ("alice", "bob"):
-            memory.scope(name).add([f"tea {at}" for at in range(4)])
-        report = memory.consolidate()
-        assert "This scope took" in str(report["scribe"]["error"])
-        asked = {one["step"] for name in ("alice", "bob") for one in memory.scope(name).stats()["llm"]}
-        assert asked == {"gist"}
-
-
-def test_a_question_is_asked_once_until_something_is_forgotten(world: World) -> None:
-    llm = gists()
-    with world.open(llm, background=False) as memory:
-        memory.add(["tea", "coffee"])
-        memory.attach("scribe")
-        memory.consolidate()
-        asked = llm.calls
-        for _ in range(3):
-            memory.system("scribe").search("the same question")
-        assert llm.calls == asked + 1
-        memory.forget(memory.list()[0].id)
-        memory.consolidate()
-        memory.system("scribe").search("the same question")
-        assert llm.calls == asked + 2
-
-
-def test_a_read_only_memory_asks_and_keeps_nothing(world: World, tmp_path: Path) -> None:
-    world.path = tmp_path / "memory.db"
-    llm = gists()
-    with world.open(llm, background=False) as memory:
-        memory.add("tea")
-        memory.attach("scribe")
-        memory.consolidate()
-    with world.open(llm, read_only=True) as memory:
-        asked = llm.calls
-        assert memory.system("scribe").search("tea").path == "llm"
-        memory.system("scribe").search("tea")
-        assert llm.calls == asked + 2
-
-
-def test_a_recall_does_not_wait_again_for_a_model_that_did_not_answer_lately(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    llm = gists()
-    with world.open(llm, background=False) as memory:
-        memory.add("tea")
-        memory.attach("scribe")
-        memory.consolidate()
-        llm.down()
-        for question in ("one", "two", "three"):
-            memory.system("scribe").search(question)
-        asked = llm.calls
-        assert asked == 2  # the gist, and the first question
-        llm.up()
-        memory.system("scribe").search("four")
-        assert llm.calls == asked
-        memory._shared._rest.end(llm.id)  # as time does
-        memory.system("scribe").search("five")
-        assert llm.calls == asked + 1
-
-
-def test_answers_are_sealed_by_their_prompts(world: World, tmp_path: Path) -> None:
-    world.path = tmp_path / "memory.db"
-    llm = RuleLLM("rules:x")
-    llm.answers({"gist": "Zanzibarquux"})
-    with world.open(llm, background=False) as memory:
-        memory.add("tea")
-        memory.attach("scribe")
-        memory.consolidate()
-        assert texts(memory) == ["Zanzibarquux"]
-        memory.detach("scribe")
-        memory.scrub()
-        assert memory.find_traces("Zanzibarquux") == []
-        memory.attach("scribe")
-        memory.consolidate()
-        assert (texts(memory), llm.calls) == (["Zanzibarquux"], 1)
-
-
-def test_an_outage_while_recalling_is_the_offline_path(world: World) -> None:
-    llm = gists()
-    with world.open(llm, background=False) as memory:
-        memory.add("tea")
-        memory.attach("scribe")
-        memory.consolidate()
-        llm.down()
-        recall = memory.system("scribe").search("tea")
-        assert [hit.text for hit in recall] == ["gist of tea"]
-        with pytest.raises(LLMUnavailable):
-            llm.complete([])
-
-
-def test_an_unusable_answer_while_recalling_is_the_offline_path(world: World) -> None:
-    llm = gists()
-    llm.rule(lambda asked: asked.shows("question"), Reply(value="no idea"))
-    with world.open(llm, background=False) as memory:
-        memory.add("tea")
-        memory.attach("scribe")
-        memory.consolidate()
-        assert [hit.text for hit in memory.system("scribe").search("tea")] == ["gist of tea"]
-        assert memory.stats()["failures"] == 0

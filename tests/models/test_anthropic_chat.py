@@ -147,7 +147,7 @@ def test_without_a_key_or_the_client_it_says_what_to_do(server, monkeypatch):
     mine = AnthropicChat("claude")
     assert mine.complete(HI).text == "Porto"
     mine.close()
-    monkeypatch.setattr("mnemic.models.anthropic_chat.find_spec", lambda name: None)
+    monkeypatch.setattr("mnemic.models.endpoint.find_spec", lambda name: None)
     with pytest.raises(DependencyMissing, match=r"pip install 'mnemic\[anthropic\]'"):
         AnthropicChat("claude")
 

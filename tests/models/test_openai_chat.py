@@ -203,7 +203,7 @@ def test_address_and_key_come_from_the_environment(server, monkeypatch):
 
 
 def test_without_the_client_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("mnemic.models.openai_chat.find_spec", lambda name: None)
+    monkeypatch.setattr("mnemic.models.endpoint.find_spec", lambda name: None)
     with pytest.raises(DependencyMissing, match=r"pip install 'mnemic\[openai\]'"):
         OpenAIChat("small", base_url="http://localhost:1/v1")
 

@@ -130,8 +130,8 @@ def test_the_same_thing_said_twice_is_one_fact_with_both_episodes() -> None:
     said = talk("Ann: I like tea.", "Bo: I like tea.", "Ann: I like tea!")
     facts = extract_facts(said, OFFLINE)
     assert [(fact.text, fact.episode_ids) for fact in facts] == [
-        ("Ann likes tea.", ("e1", "e3")),
         ("Bo likes tea.", ("e2",)),
+        ("Ann likes tea.", ("e1", "e3")),  # which was said last
     ]
 
 

@@ -86,6 +86,7 @@ def test_what_cannot_be_used_is_kept_and_can_be_tried_again(store: Store) -> Non
     store.answers.keep("a", answered(b"2", "fine", "x"), DAY)
     store.answers.keep("a", answered(b"3", "{", "x", attempts=3, system="others"), DAY)
     assert store.answers.kept("a", b"1") == Kept("{", 3)
+    assert store.answers.unusable() == {"notes": 1, "others": 1}
     assert store.answers.retry_unusable("notes", "a", attempts=2) == 1
     found = [store.answers.kept("a", key) for key in (b"1", b"2", b"3")]
     assert found == [Kept("{", 2), Kept("fine"), Kept("{", 3)]

@@ -171,7 +171,8 @@ def test_forgetting_an_episode_takes_all_that_a_system_made_of_its_scope_and_sta
     put(store, record("r", "x"), record("s", "y"), link("l", "z"))
     put(store, record("o", "y", system="others"), system="others")
     put(store, record("r", "x", scope="b"), scope="b", to=4)
-    assert store.remove("a", [1], at=START) == Removal(1, records=2, links=1, rebuilt_systems=("notes",))
+    # one record came from it; the others are made again
+    assert store.remove("a", [1], at=START) == Removal(1, records=1, rebuilt_systems=("notes",))
     assert (store.records.records("notes", "a"), store.records.links("notes", "a")) == ([], [])
     assert store.records.cursor("notes", "a") == 0
     assert store.records.records("others", "a") == [record("o", "y", system="others")]
@@ -181,7 +182,7 @@ def test_forgetting_an_episode_takes_all_that_a_system_made_of_its_scope_and_sta
 
 def test_a_link_alone_is_enough_to_start_its_system_again(store: Store) -> None:
     put(store, record("r", "x"), link("l", "y"))
-    assert store.remove("a", [2], at=START) == Removal(1, records=1, links=1, rebuilt_systems=("notes",))
+    assert store.remove("a", [2], at=START) == Removal(1, links=1, rebuilt_systems=("notes",))
 
 
 def test_forgetting_what_no_record_came_from_leaves_systems_where_they_are(store: Store) -> None:
@@ -193,7 +194,7 @@ def test_forgetting_what_no_record_came_from_leaves_systems_where_they_are(store
 def test_a_system_that_says_itself_what_changes_is_not_started_again(store: Store) -> None:
     put(store, record("r", "x", "y"), record("s", "x"), link("l", "x"))
     changes = Changes((record("r", "y", text="of y alone"),), ("s",), (), ("l",))
-    assert store.remove("a", [1], at=START, changes={"notes": changes}) == Removal(1)
+    assert store.remove("a", [1], at=START, changes={"notes": changes}) == Removal(1, records=2, links=1)
     assert store.records.records("notes", "a") == [record("r", "y", text="of y alone")]
     assert store.records.cursor("notes", "a") == 3
 
@@ -369,7 +370,7 @@ def test_a_version_is_never_used_twice_not_even_after_starting_again(store: Stor
 
 def test_a_system_can_be_started_again_though_none_of_its_records_came_from_what_goes(store: Store) -> None:
     put(store, record("r", "x"))
-    assert store.remove("a", [3], at=START, restart=["notes"]) == Removal(1, records=1, rebuilt_systems=("notes",))
+    assert store.remove("a", [3], at=START, restart=["notes"]) == Removal(1, rebuilt_systems=("notes",))
     assert store.records.cursor("notes", "a") == 0
 
 
@@ -377,6 +378,15 @@ def test_vectors_of_another_embedder_end_what_all_systems_made(store: Store) -> 
     put(store, record("r", "x"))
     store.clear_vectors({"embedder": "other"})
     assert (store.records.records("notes", "a"), store.records.cursor("notes", "a")) == ([], 0)
+
+
+def test_which_ids_are_of_records_of_a_scope_is_told_whichever_system_made_them(store: Store) -> None:
+    put(store, record("r", "x"), record("retired", "y", retired_at=START))
+    put(store, record("o", "y", system="others"), system="others")
+    put(store, record("elsewhere", "x", scope="b"), scope="b", to=4)
+    wanted = ["r", "retired", "o", "elsewhere", "nothing", "it's", "r"]
+    assert store.records.existing("a", wanted) == {"r", "retired", "o"}
+    assert store.records.existing("nowhere", wanted) == store.records.existing("a", []) == set()
 
 
 def test_every_method_of_the_record_store_is_called_in_this_file() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from mnemic import Memory, Record
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.ops.attributes import Attributes
-from mnemic.systems.a_mem import Params, history, reindex, rendered, version_at
+from mnemic.systems.a_mem import Params
+from mnemic.systems.a_mem_notes import history, reindex, rendered, version_at
 from mnemic.systems.draft import Draft
 from mnemic.testing import Asked, RuleLLM
 from systems.word_axes import WordAxes
@@ -149,6 +151,30 @@ def test_what_a_note_was_can_be_read_back_and_is_what_was_known_then(open_memory
     (hit,) = memory.system("a-mem").search("alpha", as_of=then).hits
     assert hit.record is not None
     assert (hit.record.data["context"], hit.record.retired_at) == ("Somebody said something.", None)
+
+
+def test_what_went_from_context_to_context_is_gone_with_the_turn_that_it_came_from(
+    open_memory: Open, tmp_path: Path
+) -> None:
+    def spreading(asked: Asked) -> dict[str, Any]:
+        if "zanzibar" not in str(asked.data):
+            return NOTHING
+        contexts = ["about zanzibar"] * len(asked.data["neighbours"])
+        return {"should_evolve": True, "actions": ["update_neighbor"], "new_context_neighborhood": contexts}
+
+    axes = WordAxes("alpha beta gamma delta")
+    with open_memory(tmp_path / "memory.db", embedder=axes, llm=scripted(spreading)) as memory:
+        memory.attach("a-mem", neighbours=2)
+        first, _ = memory.add(["alpha", "beta"]).episodes
+        gone = memory.add("zanzibar alpha").episodes[0]
+        memory.add(["alpha beta", "beta", "gamma", "beta gamma", "gamma", "delta", "gamma delta", "delta", "delta"])
+        memory.consolidate()
+        far = [one for one in current(memory) if "zanzibar" in one.data["context"] and gone.id not in one.sources]
+        assert far  # their sources name the turns of the notes that were shown, which in turn name it
+        memory.forget(gone.id)
+        memory.consolidate()
+        assert memory.find_traces("zanzibar") == []
+        assert first.id in {one.data["episode"] for one in current(memory)}
 
 
 @pytest.mark.parametrize(

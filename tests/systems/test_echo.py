@@ -123,6 +123,16 @@ def test_a_cue_that_names_a_time_finds_what_was_said_then_and_what_tells_of_it()
         assert echo.search("what happened two days ago").hits[0].id == "tea"
 
 
+def test_a_cue_about_a_time_to_come_finds_what_tells_of_it() -> None:
+    with remembered() as memory:
+        memory.add("We fly to Rome next week.", id="rome", actor="Bob", occurred_at="2024-02-29T12:00:00+00:00")
+        memory.add("We fly home from Rome.", id="home", actor="Bob", occurred_at="2024-02-29T12:01:00+00:00")
+        hits = memory.system("echo").search("what about the trip on 2024-03-06").hits
+        assert hits[0].id == "rome"
+        assert "time" in {one.signal for one in hits[0].reasons}
+        assert not any("time" in {one.signal for one in hit.reasons} for hit in hits[1:])
+
+
 def test_each_hit_says_when_it_happened_seen_from_when_it_was_asked() -> None:
     with remembered() as memory:
         (hit,) = memory.system("echo").search("the cat that was adopted", limit=1).hits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from mnemic import Memory, Record
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
-from mnemic.systems.h_mem import CHILD, EPISODE, ID, LAYERS, ROOT, FiledAnswer, Params, chosen, filed
+from mnemic.systems.h_mem import Params, chosen
+from mnemic.systems.h_mem_filing import CHILD, EPISODE, ID, LAYERS, ROOT, FiledAnswer, filed
 from mnemic.systems.registry import create
 from mnemic.testing import RuleLLM
 from systems.worlds import START
@@ -75,7 +77,7 @@ def test_offline_an_episode_is_filed_by_its_topics_and_keywords(memory: Memory) 
     hits = memory.system(ID).search("cake for dinner", limit=1).hits
     assert (hits[0].text, hits[0].reasons[0].note) == (
         "Ann: We baked a cake for dinner",
-        "food › food › cake, dinner, baked",
+        "food › cake, dinner › cake, dinner, baked",
     )
     assert {one.data["by"] for one in made.values()} == {"offline"}
     assert [one.data["profile"] for one in made.values() if "profile" in one.data] == ["Bob loves running by the river"]
@@ -101,6 +103,39 @@ class Axes:
                 vector[60] = 3.0
         length = float(np.sqrt((vector * vector).sum()))
         return vector / np.float32(length) if length else vector
+
+
+@pytest.mark.parametrize(
+    ("children", "founded"),
+    [(100, {"domain": 2, "category": 3, "trace": 4}), (1, {"domain": 1, "category": 1, "trace": 1})],
+)
+def test_without_a_model_alike_lies_together_and_an_entry_has_only_so_many_below_it(
+    children: int, founded: dict[str, int], open_memory: Callable[..., Memory]
+) -> None:
+    memory = open_memory(embedder=Axes())
+    memory.add(["a1 b1 c1", "a1 b1 c2", "a1 d2 d3", "e1"])  # cosines of the first with the others: 2/3, 1/3, 0
+    memory.attach(ID, like_domain=0.3, like_category=0.5, like_trace=0.9, children=children)
+    memory.consolidate()
+    check_pointers(memory)
+    assert Counter(one.kind for one in records(memory).values()) == {**founded, "episode": 4}
+    assert memory.system(ID).search("a1 b1 c2", limit=1)[0].text == "user: a1 b1 c2"
+
+
+def test_without_a_model_recall_looks_at_a_part_of_the_episodes_and_finds_what_was_planted(memory: Memory) -> None:
+    verbs, things, towns = "paint sell mend lose", "boat fence door piano lamp", "Oslo Porto Turin Cork Graz Lyon Bath"
+    talk = [
+        ("Ann", f"we {verb} a {thing} near {town} {at}")
+        for verb in verbs.split()
+        for thing in things.split()
+        for at, town in enumerate(towns.split() * 2)
+    ]
+    told(memory, talk)
+    view = memory._shared.view_of("", ID)
+    for who, text in talk[::7]:
+        assert memory.system(ID).search(text, limit=1)[0].text == f"{who}: {text}"
+        vector = view.made.vector(memory.system(ID).search(text, limit=1)[0].id)
+        assert vector is not None
+        assert chosen(view.made, vector, Params(k=1)).compared < len(talk)
 
 
 def planted() -> RuleLLM:

@@ -185,3 +185,36 @@ def test_a_value_that_a_session_itself_replaces_is_found_as_of_its_time() -> Non
         assert system.search("colour").path == "llm"
         assert system.search("What is the colour?")[0].text == "colour: green"
         assert system.search("What is the colour?", as_of=then)[0].text == "colour: blue"
+
+
+def test_of_what_a_session_says_again_the_last_time_counts(memory: Memory) -> None:
+    memory.attach(ID, llm=model(lambda old, new: "append"))
+    memory.add(["colour: blue", "colour: green", "colour: blue"], session="one")
+    memory.consolidate()
+    assert sentences(memory) == ["colour: blue"]
+
+
+@pytest.mark.parametrize("operation", ["PASS", "REPLACE", "APPEND", "DELETE"])
+def test_each_operation_of_a_model_does_what_the_paper_says(memory: Memory, operation: str) -> None:
+    memory.attach(ID, llm=model(lambda old, new: operation))
+    memory.add("Ann eats rice", session="one")
+    memory.add("Ann eats bread", session="two")
+    memory.consolidate()
+    expected = {
+        "PASS": ["Ann eats rice"],
+        "REPLACE": ["Ann eats bread"],
+        "APPEND": ["Ann eats bread", "Ann eats rice"],
+        "DELETE": [],
+    }
+    assert sentences(memory) == expected[operation]
+
+
+def test_what_goes_and_what_comes_follow_from_the_memory_before_the_session(memory: Memory) -> None:
+    llm = model(lambda old, new: "REPLACE" if old == "Ann naps" else "APPEND")
+    memory.attach(ID, llm=llm)
+    memory.add("Ann naps", session="one")
+    memory.add(["Bob jogs daily", "Cleo swims weekly"], session="two")  # both replace it; neither meets the other
+    memory.consolidate()
+    assert sentences(memory) == ["Bob jogs daily", "Cleo swims weekly"]
+    compared = [one.data for one in llm.requests if one.fields == ("operations",)]
+    assert [[old["text"] for old in data["old"]] for data in compared] == [["Ann naps"], ["Ann naps"]]

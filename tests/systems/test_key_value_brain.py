@@ -15,6 +15,7 @@ from mnemic.errors import ParameterError
 from mnemic.ops.keys import matrix, recall_from, recall_values
 from mnemic.systems.key_value_brain import Params, separate
 from mnemic.testing import RuleLLM
+from systems.imported import import_feedback
 from systems.word_axes import WordAxes
 
 Open = Callable[..., Memory]
@@ -160,7 +161,7 @@ def test_feedback_without_a_note_teaches_the_cue_that_was_asked_last(open_memory
 def test_other_verdicts_and_unknown_ids_teach_nothing(open_memory: Open, verdict: Any, ids: Any) -> None:
     memory = keyed(open_memory, TWO, list(TWO))
     before = list(memory.records(system=ID))
-    memory.feedback(ids or [before[0].id], verdict, note="river tea")
+    import_feedback(memory, ids or [before[0].id], verdict, note="river tea")
     memory.consolidate()
     assert list(memory.records(system=ID)) == before
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnemic import Memory
+from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.memory import background
 from mnemic.model import Episode, Hit
@@ -239,6 +241,50 @@ def test_many_pairs_leave_working_memory_and_scratchpad_their_part_of_the_budget
     kept = shared_out([[], *stores[1:]], (0.2, 0.6, 0.2), 100, [[], [10] * 90, [10] * 90])
     assert list(map(len, kept)) == [0, 8, 2]
     assert list(map(len, shared_out(stores, (0.2, 0.6, 0.2), 1, [[1] * len(one) for one in stores]))) == [0, 1, 0]
+
+
+def test_a_pair_that_is_longer_than_its_share_is_recalled_and_keeps_no_other_out() -> None:
+    with Memory.open(embedder="hashing") as memory:
+        light = memory.attach("light", reader_tokens=300, working_pairs=0, scratchpad_tokens=0)
+        giant = "The tram to the harbour is late. " * 100
+        memory.add([giant, "Yes.", "The tram to the harbour has the number 7.", "I see.", giant, "Yes."])
+        hits = light.search("tram harbour").hits
+    assert [len(hit.text) > 1000 for hit in hits].count(True) == 1
+    assert any("number 7" in hit.text for hit in hits)
+
+
+def test_the_latest_pairs_are_those_that_were_known_at_a_time_also_behind_much_that_makes_none() -> None:
+    clock = ManualClock(START)
+    with Memory.open(embedder="hashing", clock=clock) as memory:
+        light = memory.attach("light", top_pairs=0, scratchpad_tokens=0, working_pairs=2)
+        memory.add([{"role": ("user", "assistant")[at % 2], "content": f"word {at}"} for at in range(8)])
+        then = clock.now()
+        clock.advance(timedelta(hours=1))
+        memory.add([{"role": "system", "content": f"be kind {at}"} for at in range(9)])
+        memory.add([{"role": ("user", "assistant")[at % 2], "content": f"later {at}"} for at in range(4)])
+        now = [hit.text for hit in light.search("unheard")]
+        past = [hit.text for hit in light.search("unheard", as_of=then)]
+    assert now == ["user: later 2\nassistant: later 3", "user: later 0\nassistant: later 1"]
+    assert past == ["user: word 6\nassistant: word 7", "user: word 4\nassistant: word 5"]
+
+
+@pytest.mark.parametrize("store", ["episodic", "working", "scratchpad"])
+def test_what_was_corrected_is_shown_no_more_and_what_stood_beside_it_still_is(store: str) -> None:
+    clock = ManualClock(START)
+    others = {name: value for off, one in OFF.items() if off != store for name, value in one.items()}
+    with Memory.open(embedder="hashing", clock=clock) as memory:
+        light = memory.attach("light", **others)
+        memory.add("I live in Oslo near the park.", id="e1", actor="Ann")
+        memory.add("I live in Turin near the park.", id="e2", actor="Bob")
+        light.search("warm")
+        then = clock.now()
+        clock.advance(timedelta(hours=1))
+        memory.update("e1", "I live in Bergen near the park.")
+        memory.add("Good.", actor="Bob")
+        now = " ".join(hit.text for hit in light.search("Who lives near the park in Oslo, Turin or Bergen?"))
+        past = " ".join(hit.text for hit in light.search("Who lives near the park in Oslo, Turin?", as_of=then))
+    assert [town in now for town in ("Oslo", "Turin", "Bergen")] == [False, True, True]
+    assert [town in past for town in ("Oslo", "Turin", "Bergen")] == [True, True, False]
 
 
 def test_everything_recalled_together_fits_the_readers_budget() -> None:

@@ -200,6 +200,21 @@ def test_what_waits_in_the_buffers_is_recalled_as_it_was_said(memory: Memory) ->
     assert [(hit.kind, hit.id) for hit in lightmem.search("violin teacher")] == [("episode", "e1")]
 
 
+@pytest.mark.parametrize(
+    ("retrieve", "signals"), [("embedding", ["meaning"]), ("context", ["words"]), ("hybrid", ["meaning", "words"])]
+)
+def test_entries_are_recalled_by_meaning_by_words_or_by_both_alike(retrieve: str, signals: list[str]) -> None:
+    with Memory.open(embedder="hashing") as memory:
+        lightmem = memory.attach("lightmem", sensory_tokens=1, short_term_tokens=1, retrieve=retrieve)
+        talk(memory, ["My violin teacher is called Rosa.", "The tram is late.", "The river is high.", "Well then."])
+        memory.consolidate()
+        hits = [hit for hit in lightmem.search("Who is the violin teacher called Rosa?") if hit.record is not None]
+    assert "violin" in hits[0].text
+    assert [reason.signal for reason in hits[0].reasons] == signals
+    assert hits[0].score == pytest.approx(sum(reason.contribution for reason in hits[0].reasons))
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
 # -- the sleep ------------------------------------------------------------------------------------------------
 
 MOVED = [

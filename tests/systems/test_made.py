@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnemic.model import Episode, Link, Record
 from mnemic.store.contract import Changes, Entry
 from mnemic.store.sqlite import SqliteStore
+from mnemic.systems import made as made_module
 from mnemic.systems.draft import Draft
 from mnemic.systems.made import Made, Vector, rounded
+from mnemic.text.terms import terms
 
 DIM = 4
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -190,3 +193,48 @@ def test_of_many_records_a_draft_finds_what_it_will_find_once_it_is_written() ->
         assert [(one.id, score) for one, score in draft.nearest(cue, 10)] == [
             (one.id, score) for one, score in after.nearest(cue, 10)
         ]
+
+
+def test_of_many_records_as_many_as_fit_are_found() -> None:
+    both = clustered(4020, 5)
+    made = many(both[:4000], 1)
+    for cue in both[4000:4005]:
+        assert [one.id for one, _ in made.nearest(cue, 5, where=lambda one: one.id.endswith("99"))] == [
+            one.id for one, _ in made.scores(cue) if one.id.endswith("99")
+        ][:5]
+        hidden = {one.id for one, _ in made.nearest(cue, 10)}
+        assert hidden.isdisjoint(one.id for one, _ in made.nearest(cue, 10, but=hidden))
+        now = START + timedelta(days=1)
+        assert made.nearest(cue, 10, as_of=now) == made.nearest(cue, 10)
+        assert made.nearest(cue, 10, as_of=START - timedelta(days=1)) == []
+
+
+def test_records_that_come_and_go_leave_no_room_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made_module, "_SPARE", 10)
+    random = np.random.default_rng(2)
+    made, kept = Made(DIM), dict[str, Record]()
+    for round in range(40):
+        vectors = rounded(random.standard_normal((4, DIM)).astype(np.float32))
+        put = tuple(record(f"{round}.{at}", "fact", f"marmot{round} badger", round) for at in range(4))
+        gone = tuple(id for id in made.records if not id.endswith(".0"))
+        given = {one.id: vector.astype("<f2").tobytes() for one, vector in zip(put, vectors, strict=True)}
+        made = made.after(Changes(put_records=put, drop_records=gone, vectors=given), round + 1)
+        kept = {id: one for id, one in kept.items() if id not in gone} | {one.id: one for one in put}
+        assert made.records == kept
+        assert {one.id for one, _ in made.scores(None)} == set(kept)
+        assert set(made.words(terms("badger"))) == set(kept)
+        assert set(made.words(terms(f"marmot{round}"))) == {one.id for one in put}
+        for one, vector in zip(put, vectors, strict=True):
+            assert (made.vector(one.id) == vector).all()
+        assert len(made._vectors) <= 2 * len(kept) + 10
+    assert len(kept) == 43
+
+
+def test_two_states_that_follow_from_one_do_not_see_each_other() -> None:
+    first = many(clustered(20, 1), 1)
+    assert first.words(terms("badger")) == {}
+    left = first.after(Changes(put_records=(record("left", "fact", "badger left", 1),)), 2)
+    right = first.after(Changes(put_records=(record("right", "fact", "badger right", 1),)), 2)
+    assert set(right.words(terms("badger"))) == {"right"}
+    assert set(left.words(terms("badger"))) == {"left"}
+    assert first.words(terms("badger")) == {}

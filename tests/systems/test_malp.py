@@ -17,6 +17,7 @@ from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.systems.malp import Params, keys_found, merged
 from mnemic.testing import Asked, RuleLLM
+from systems.imported import import_feedback
 
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
 SHARED = Path(os.environ.get("MNEMIC_SHARED_DATA", "/work/shared/data")) / "malp"
@@ -108,15 +109,56 @@ def test_without_a_model_users_own_what_they_state_and_assistants_state_common_s
     ]
 
 
-def test_a_key_that_is_there_already_keeps_what_nothing_contradicts(memory: Memory) -> None:
-    memory.add("Diet: no milk", session="a")
-    memory.add("Diet: much fish", session="b")
-    memory.add("bye", session="c")
+def keyed_diet() -> RuleLLM:
+    """Sums up every note under the key "diet"."""
+    llm = RuleLLM("rules:diet")
+    llm.rule("notes", _notes)
+    llm.rule("facts", lambda asked: {"facts": [{**_fact(one), "key": "diet"} for one in asked.data["notes"]]})
+    return llm
+
+
+def diet(memory: Memory) -> tuple[str, tuple[str, ...]]:
+    """What the entry of that key says, and on which episodes it stands."""
+    every = memory.records(system="malp", include_retired=False)
+    found = [one for one in every if (one.data["user"], one.data["key"]) == ("Ann", "diet")]
+    (one,) = [one for one in found if not one.data.get("provisional")]
+    return one.text, one.sources
+
+
+def test_a_key_that_is_there_already_keeps_what_nothing_contradicts(open_memory: Open) -> None:
+    memory = open_memory(llm=keyed_diet())
+    memory.add("Ann avoids milk.", id="milk", actor="Ann", session="a")
+    memory.add("Ann loves fish.", id="fish", actor="Ann", session="b")
+    memory.add("Ann hates fish.", id="changed", actor="Ann", session="c")
     malp(memory)
-    current = [one for one in memory.records(system="malp", include_retired=False) if one.data["key"] == "diet"]
-    assert len(current) == 1
-    assert "much fish" in current[0].text
-    assert len(current[0].sources) == 2
+    assert diet(memory) == ("diet: Ann avoids milk. Ann loves fish.", ("milk", "fish"))
+    memory.add("Hello", role="assistant", session="d")
+    memory.consolidate()
+    assert diet(memory) == ("diet: Ann avoids milk. Ann hates fish.", ("milk", "changed"))
+
+
+def test_what_was_corrected_leaves_its_entry_with_the_next_dialogue(open_memory: Open) -> None:
+    memory = open_memory(llm=keyed_diet())
+    memory.add("Ann avoids milk.", id="milk", actor="Ann", session="a")
+    memory.add("Ann loves fish.", id="fish", actor="Ann", session="b")
+    memory.add("Hello", role="assistant", session="c")
+    malp(memory)
+    assert diet(memory)[1] == ("milk", "fish")
+    new = memory.update("milk", "Ann avoids eggs.")
+    memory.add("Hello", role="assistant", session="d")
+    memory.consolidate()
+    text, sources = diet(memory)
+    assert "milk" not in text
+    assert set(sources) == {"fish", new.id}
+
+
+def test_what_was_corrected_before_its_dialogue_was_over_is_not_learnt(memory: Memory) -> None:
+    memory.add("Asthma: at night", id="wrong", session="a")
+    memory.update("wrong", "Gout: in the toe")
+    memory.add("Hello", session="b")
+    malp(memory)
+    assert "asthma" not in entries(memory)
+    assert entries(memory)["gout"] == "short_term"
 
 
 @given(
@@ -173,23 +215,41 @@ def test_an_entry_is_promoted_at_exactly_the_nth_use(memory: Memory, n: int, at_
     assert at_once or kinds == ["short_term"] * n + ["long_term"] * 2
 
 
+def test_what_comes_up_again_in_later_dialogues_is_used(memory: Memory) -> None:
+    kinds = []
+    malp(memory, promote_at=2)
+    for at, text in enumerate(
+        ["Asthma: at night", "Asthma: at night", "Sleep: eight hours", "Asthma: in spring", "bye"]
+    ):
+        memory.add([text, text], session=f"s{at}")
+        memory.consolidate()
+        kinds.append({one.kind for one in memory.records(system="malp") if one.data["key"] == "asthma"})
+    assert kinds[:4] == [{"short_term"}] * 4  # the last telling is of a dialogue that is not over
+    assert entries(memory)["asthma"] == "long_term"
+    (entry,) = memory.records(system="malp", kind="long_term")
+    assert "in spring" in entry.text
+    (first, again, third) = [one.id for one in memory.list() if one.text.startswith("Asthma")][::2]
+    assert first not in entry.sources
+    assert {again, third} <= set(entry.sources)
+
+
 def test_what_did_not_help_is_no_use(memory: Memory) -> None:
     memory.add("Asthma: at night", session="a")
     memory.add("Hello", session="b")
     malp(memory, promote_at=1)
     entry = next(one for one in memory.records(system="malp") if one.data["key"] == "asthma")
     memory.feedback(entry.id, "unhelpful")
-    memory.feedback("somebody-else", "used")
+    import_feedback(memory, "somebody-else", "used")
     assert entries(memory)["asthma"] == "short_term"
 
 
 def test_uses_of_an_earlier_version_of_an_entry_count(memory: Memory) -> None:
     memory.add("Diet: no milk", session="a")
     memory.add("Hello", session="b")
-    asked = malp(memory, promote_at=2)
+    asked = malp(memory, promote_at=3)
     first = next(one for one in memory.records(system="malp") if one.data["key"] == "diet")
     memory.feedback(first.id, "used")
-    memory.add("Diet: much fish", session="c")
+    memory.add("Diet: much fish", session="c")  # which is a use as well
     memory.add("Hello again", session="d")
     assert entries(memory)["diet"] == "short_term"
     memory.feedback(
@@ -233,6 +293,13 @@ def test_a_key_with_a_typing_error_is_still_found_and_one_beyond_the_distance_is
     assert asked.search("bronchial asthma")[0].score == 1.0
 
 
+@pytest.mark.parametrize(("edits", "is_found"), [(5, True), (6, False)])
+def test_fewer_than_six_edits_are_forgiven(edits: int, is_found: bool) -> None:
+    key = "chronic obstructive pulmonary disease"
+    asked = "#" * edits + key[edits:]
+    assert bool(keys_found(asked, [key], Params())) == is_found
+
+
 def test_the_edits_that_are_forgiven_are_bounded_by_a_share_of_the_key() -> None:
     assert keys_found("gout", ["acne"], Params()) == {}
     assert keys_found("gout", ["acne"], Params(most_share=1.0)) == {
@@ -272,7 +339,7 @@ def test_what_is_specific_to_a_user_never_reaches_another(memory: Memory) -> Non
         own.add("Hello", session="b")
         malp(own, promote_at=1)
     entry = next(one for one in memory.scope("ann").records(system="malp") if one.data["key"] == "asthma")
-    memory.scope("bo").feedback(entry.id, "used")  # of another's entry
+    import_feedback(memory.scope("bo"), entry.id, "used")  # of another's entry
     for user, other in (("ann", "bo"), ("bo", "ann")):
         hits = memory.scope(user).system("malp").search("asthma")
         assert any(user in hit.text for hit in hits)

@@ -15,7 +15,8 @@ from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.memory import background
-from mnemic.systems.mark import Params, terms_in
+from mnemic.systems.mark import Params
+from mnemic.systems.mark_agents import terms_in
 from mnemic.testing import RuleLLM
 from systems.under_test import examples
 from systems.worlds import START, Said, empty, made, pasts, queries, say, seen
@@ -154,6 +155,40 @@ def test_consolidate_refines_the_open_conversation_for_now(memory: Memory) -> No
     memory._shared.observe("mark", "")
     assert "CKD stands for chronic kidney disease." in current(memory)
     assert not any("provisional" in one.data for one in made(memory, "mark")[0])
+
+
+def test_the_open_conversation_is_recalled_as_it_was_said_or_as_it_was_refined_and_not_as_both() -> None:
+    clock = ManualClock(START)
+    with Memory.open(embedder="hashing", clock=clock) as memory:
+        mark = memory.attach("mark")
+        talk(memory, ["I keep my insulin in the kitchen."], "a")
+        memory._shared.observe("mark", "")
+        assert [hit.kind for hit in mark.search("insulin")] == ["episode"]
+        memory.consolidate()
+        assert [hit.kind for hit in mark.search("insulin")] == ["user_question"]
+        clock.advance(timedelta(minutes=1))
+        assert [hit.kind for hit in mark.search("insulin", as_of=clock.now())] == ["episode"]
+
+
+def test_what_another_turn_confirmed_stays_when_the_first_one_is_corrected(memory: Memory) -> None:
+    mark = memory.attach("mark")
+    (first,) = talk(memory, ["Anna plays the red violin."], "a")
+    (again,) = talk(memory, ["Anna plays the red violin."], "b")
+    talk(memory, ["The garden needs water."], "c")
+    (hit,) = [one for one in mark.search("red violin") if one.kind == "user_question" and "violin" in one.text]
+    assert hit.sources == (first, again)
+    memory.update(first, "The bus was late.")
+    assert "Anna plays the red violin." in [one.text for one in mark.search("red violin") if one.record]
+
+
+def test_what_was_corrected_away_is_remembered_anew_when_it_is_said_again(memory: Memory) -> None:
+    mark = memory.attach("mark")
+    (first,) = talk(memory, ["Anna plays the red violin."], "a")
+    talk(memory, ["The garden needs water."], "b")
+    memory.update(first, "The bus was late.")
+    talk(memory, ["Anna plays the red violin."], "c")
+    talk(memory, ["The cellar is dry."], "d")
+    assert "Anna plays the red violin." in [one.text for one in mark.search("red violin") if one.record]
 
 
 # -- with a model ---------------------------------------------------------------------------------------------

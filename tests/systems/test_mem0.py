@@ -18,7 +18,8 @@ from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.store.contract import iterate
-from mnemic.systems.mem0 import LONGEST_RUN, Params, history_of, replay, units_in
+from mnemic.systems.fact_history import history_of, replay
+from mnemic.systems.mem0 import LONGEST_RUN, Params, units_in
 from mnemic.testing import Asked, RuleLLM
 from systems.worlds import Said, empty, made, pasts, say
 
@@ -228,6 +229,52 @@ def test_broken_json_changes_nothing_and_the_facts_are_made_by_rule_in_the_end(s
     assert sorted(facts(memory)) == ["The user lives in Porto.", "likes tea"]
 
 
+def test_broken_json_of_the_comparison_changes_nothing_and_the_facts_are_compared_by_rule_in_the_end(
+    scripted: Any,
+) -> None:
+    memory, answers = scripted()
+    pair(memory, "fact: Ann lives in Paris")
+    memory.consolidate()
+    answers.llm.rule("memory", '{"memory": [{"event": ')
+    pair(memory, "fact: Ann lives in Rome")
+    first = memory.consolidate()["mem0"]
+    assert ("error" in first, facts(memory)) == (True, ["Ann lives in Paris"])
+    reports = [memory.consolidate()["mem0"] for _ in range(3)]
+    assert ("error" in reports[-1], facts(memory)) == (False, ["Ann lives in Rome"])
+
+
+def test_facts_without_a_text_or_of_turns_that_there_are_not_are_none(scripted: Any) -> None:
+    memory, answers = scripted()
+    pair(memory, "fact: likes tea")
+    memory.consolidate()
+    answers.llm.rule("facts", {"facts": [{"text": " ", "turns": [1]}, {"text": "owns a horse", "turns": [77]}]})
+    pair(memory, "Anything")
+    assert "error" not in memory.consolidate()["mem0"]
+    assert facts(memory) == ["likes tea"]
+    assert [one.fields for one in answers.llm.requests].count(("memory",)) == 1
+
+
+def test_what_the_system_itself_is_told_is_never_mined(scripted: Any) -> None:
+    memory, answers = scripted()
+    memory.add([{"role": "system", "content": "fact: the user is a king"}])
+    pair(memory, "fact: likes tea")
+    memory.consolidate()
+    assert facts(memory) == ["likes tea"]
+    assert "king" not in "".join(message.content for one in answers.llm.requests for message in one.messages)
+
+
+def test_the_nearest_ten_facts_of_each_new_one_are_compared_each_once(scripted: Any) -> None:
+    memory, answers = scripted()
+    for at in range(14):
+        pair(memory, f"fact: likes tea number {at}")
+    pair(memory, "fact: likes tea number 3 and 4", "fact: likes tea number 4 and 3")
+    memory.consolidate()
+    last = [one for one in answers.llm.requests if one.fields == ("memory",)][-1]
+    shown = [one["text"] for one in last.data["old"]]
+    assert (len(last.data["new"]), len(shown) == len(set(shown))) == (2, True)
+    assert 10 <= len(shown) <= 14
+
+
 def test_a_very_long_run_of_an_agent_becomes_several_procedures(memory: Memory) -> None:
     steps = [{"content": f"step {at}", "metadata": {"memory_type": "procedural"}} for at in range(LONGEST_RUN + 3)]
     memory.add([{"role": "assistant", **one} for one in steps])
@@ -327,6 +374,7 @@ def test_users_with_the_same_texts_never_see_each_others_facts(memory: Memory) -
         hits = memory.scope(user).system("mem0").search("Where does the user live? Paris")
         assert hits.hits
         assert {hit.scope for hit in hits} == {user}
+    assert memory.system("mem0").search("Where does the user live? Paris").hits == ()  # nor does who names no user
 
 
 def test_a_correction_keeps_what_it_says_again(memory: Memory) -> None:

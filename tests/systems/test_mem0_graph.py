@@ -182,3 +182,20 @@ def test_with_a_model_records_and_links_made_in_pieces_are_those_made_at_once(
         memory.consolidate()
         results.append((list(memory.records(system=ID)), list(memory.links(system=ID))))
     assert results[0] == results[1]
+
+
+def test_the_five_best_edges_come_with_the_facts_as_if_all_had_been_ranked(
+    open_memory: Callable[..., Memory],
+) -> None:
+    people, towns = ["Ann", "Bob", "Cleo", "Dan", "Eve"], ["Porto", "Rome", "Oslo", "Bern", "Lyon", "Nice"]
+    found = []
+    for wanted in (5, 1000):
+        memory = open_memory()
+        memory.attach(ID, edges=wanted)
+        memory.add([f"{who} visited {town}." for who in people for town in towns])
+        hits = memory.system(ID).search("When did Bob visit Oslo?", limit=100).hits
+        found.append([(hit.text, hit.score) for hit in hits if hit.kind == "relation"])
+    assert len(found[1]) == 30
+    assert found[0] == found[1][:5]
+    assert found[0][0][0] == "Bob visited Oslo"
+    assert [score for _, score in found[1]] == sorted((score for _, score in found[1]), reverse=True)

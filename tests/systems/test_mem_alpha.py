@@ -12,7 +12,8 @@ from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.model import Record
-from mnemic.systems.mem_alpha import MemAlpha, Params, short_ids
+from mnemic.systems.draft_shelf import short_ids
+from mnemic.systems.mem_alpha import MemAlpha, Params
 from mnemic.systems.memory_tools import Call, Chunk, PlainShelf, Result, Trace, advantages, applied, rewards
 from mnemic.testing import RuleLLM
 from mnemic.text.tokens import count_tokens
@@ -249,6 +250,117 @@ def test_every_few_chunks_the_policy_is_asked_to_bring_the_memory_in_order() -> 
         assert asked_for.count(False) == 1
         assert len(current(memory)["semantic"]) == 2
     llm.check()
+
+
+@pytest.mark.parametrize(
+    ("turns", "sources"), [([2], ("e1",)), ([], ("e0", "e1")), ([9], ("e0", "e1")), ([1, 9], ("e0",))], ids=str
+)
+def test_an_item_stands_on_the_turns_that_its_call_names_else_on_the_chunk(
+    turns: list[int], sources: tuple[str, ...]
+) -> None:
+    llm = RuleLLM("rules:mem-alpha-turns")
+    llm.rule(
+        "calls",
+        {"calls": [{"tool": "new_memory_insert", "memory_type": FACTS, "content": "Tea is hot.", "turns": turns}]},
+    )
+    with opened() as memory:
+        memory.attach("mem-alpha", llm=llm)
+        for at in range(2):
+            memory.add(f"Something {at}", id=f"e{at}", session="s")
+        memory.consolidate()
+        assert [one.sources for one in memory.records(system="mem-alpha")] == [sources]
+    llm.check()
+
+
+def test_a_sentence_of_the_core_that_a_model_kept_keeps_its_sources() -> None:
+    cores = iter(["Ann is a doctor. Ann lives in Porto.", "Ann is a doctor. Porto was left for Rome. Bo sings."])
+    llm = RuleLLM("rules:mem-alpha-core")
+    llm.rule(
+        "calls", lambda asked: {"calls": [{"tool": "memory_update", "memory_type": CORE, "new_content": next(cores)}]}
+    )
+    with opened() as memory:
+        memory.attach("mem-alpha", llm=llm)
+        for at in range(2):
+            memory.add(f"Something {at}", id=f"e{at}", session=str(at))
+            memory.consolidate()
+        (core,) = [one for one in memory.records(system="mem-alpha", include_retired=False) if one.kind == "core"]
+        assert core.data["behind"] == {
+            "Ann is a doctor.": ["e0"],
+            "Porto was left for Rome.": ["e0", "e1"],
+            "Bo sings.": ["e1"],
+        }
+        assert core.sources == ("e0", "e1")
+    llm.check()
+
+
+def test_what_a_rethink_writes_stands_on_what_it_was_made_of() -> None:
+    def writes(asked: Any) -> dict[str, Any]:
+        if asked.shows("turns"):
+            text = asked.data["turns"][0]["text"]
+            return {"calls": [{"tool": "new_memory_insert", "memory_type": FACTS, "content": text}]}
+        ids = {one["text"]: one["id"] for one in asked.data["semantic"]["items"]}
+        return {
+            "calls": [
+                {
+                    "tool": "memory_update",
+                    "memory_type": FACTS,
+                    "memory_id": ids["Tea is green."],
+                    "new_content": "Tea is green and hot.",
+                },
+                {"tool": "memory_delete", "memory_type": FACTS, "memory_id": ids["Tea is hot."]},
+                {"tool": "new_memory_insert", "memory_type": FACTS, "content": "There is a kitchen."},
+            ]
+        }
+
+    llm = RuleLLM("rules:mem-alpha-merge")
+    llm.rule("calls", writes)
+    with opened() as memory:
+        memory.attach("mem-alpha", llm=llm, rethink_every=3)
+        for at, text in enumerate(["Tea is green.", "Tea is hot.", "Milk is white.", "Bye."]):
+            memory.add(text, id=f"e{at}", session=str(at))
+        memory.consolidate()
+        found = {one.text: set(one.sources) for one in memory.records(system="mem-alpha", include_retired=False)}
+        assert found == {
+            "Tea is green and hot.": {"e0", "e1"},
+            "Milk is white.": {"e2"},
+            "There is a kitchen.": {"e0", "e1", "e2"},
+            "Bye.": {"e3"},
+        }
+    llm.check()
+
+
+@pytest.mark.parametrize("has_model", [False, True], ids=["offline", "with a model"])
+def test_what_only_a_corrected_message_said_may_be_said_again(has_model: bool) -> None:
+    llm = RuleLLM("rules:mem-alpha-again")
+    llm.rule(
+        "calls",
+        lambda asked: {
+            "calls": [
+                {"tool": "new_memory_insert", "memory_type": FACTS, "content": f"Ann says: {one['text']}"}
+                for one in asked.data["turns"]
+            ]
+        },
+    )
+    with opened() as memory:
+        memory.attach("mem-alpha", **({"llm": llm} if has_model else {}))
+        memory.add("I have a violin.", id="first", actor="Ann", session="a")
+        memory.update("first", "I have a flute.")
+        memory.add("I have a violin.", id="again", actor="Ann", session="b")
+        memory.consolidate()
+        hits = memory.system("mem-alpha").search("Who has a violin?").hits
+        assert [hit.sources for hit in hits if "violin" in hit.text] == [("again",)]
+
+
+def test_a_sentence_of_the_core_goes_with_the_message_that_was_corrected() -> None:
+    with opened() as memory:
+        memory.attach("mem-alpha")
+        memory.add("I live in Porto.", id="home", actor="Ann")
+        memory.update("home", "I live in Braga.")
+        memory.add("I am a doctor.", id="work", actor="Ann")
+        memory.consolidate()
+        (core,) = [one for one in memory.system("mem-alpha").search("Where does Ann live?").hits if one.kind == "core"]
+        assert core.text == "Ann lives in Braga. Ann is a doctor."
+        assert "home" not in core.sources
 
 
 @pytest.mark.parametrize("method", ["bm25", "embedding", "both"])

@@ -167,6 +167,18 @@ def test_as_of_an_earlier_time_is_what_was_closed_then_and_the_turns_of_what_was
     assert len(hits) >= 2
 
 
+def test_what_was_corrected_before_its_session_was_over_is_not_in_it(memory: Memory) -> None:
+    memory.add("The violin is in the attic", id="old", session="s")
+    memory.add("The piano is out of tune", id="piano", session="s")
+    new = memory.update("old", "The violin is in the hall")
+    memory.attach(ID)
+    for _ in range(2):  # for now, and for good
+        memory.consolidate()
+        (session,) = [one for one in records(memory) if one.kind == SESSION and "violin" in one.text]
+        assert ("attic" in session.text, session.sources) == (False, ("piano", new.id))
+        memory.add("Good morning", session="t")
+
+
 # -- with a model ---------------------------------------------------------------------------------------------
 
 

@@ -149,6 +149,15 @@ def test_an_empty_summary_by_a_model_is_none_and_the_rules_make_one(open_memory:
     assert texts(memory, "day_portrait") == []
 
 
+def test_what_was_corrected_on_its_day_is_not_in_the_days_summary(memory: Memory) -> None:
+    memory.add("I love tea.", id="old", actor="Ann")
+    memory.add("I bought a violin.", actor="Ann")
+    memory.update("old", "I love coffee.")
+    bank(memory)
+    (day,), (portrait,) = texts(memory, "day_summary"), texts(memory, "day_portrait")
+    assert ("tea" in day, "tea" in portrait, "coffee" in day) == (False, False, True)
+
+
 # -- forgetting -----------------------------------------------------------------------------------------------
 
 

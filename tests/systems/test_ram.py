@@ -155,6 +155,46 @@ def test_a_model_reflects_and_names_the_passage_that_was_wrong() -> None:
         assert "The violin is in the attic." in found
 
 
+def test_a_passage_that_a_lesson_does_not_find_wrong_is_not_doubted() -> None:
+    def reflect(asked: Any) -> Any:
+        return {
+            "knowledge": "Ann lives in Rome.",
+            "wrong": [o["id"] for o in asked.data["memory"] if "Paris" in o["text"]],
+        }
+
+    with RuleLLM("rules:ram-doubt") as llm:
+        llm.rule("knowledge", reflect)
+        llm.rule("thought", {"thought": "", "answer": "", "evidence": [], "query": ""})
+        memory, clock = filled(llm=llm)
+        with memory:
+
+            def score() -> float:
+                return next(hit.score for hit in memory.system("ram").search("violin attic") if "violin" in hit.text)
+
+            before = score()
+            memory.feedback([asked_and_answered(memory, clock), "violin"], "wrong", note="It is in Italy.")
+            memory.consolidate()
+            assert score() == before
+            memory.feedback("violin", "wrong")
+            memory.consolidate()
+            assert score() == pytest.approx(before / 2)
+
+
+def test_a_correction_of_several_that_was_taken_back_is_named_as_all_of_them() -> None:
+    memory, clock = filled()
+    with memory:
+        ids = [asked_and_answered(memory, clock), "violin"]
+        memory.feedback(ids, "wrong", note="Both of them are in Rome since May.")
+        memory.consolidate()
+        both = next(one for one in made(memory, "ram")[0] if one.kind == "knowledge")
+        memory.feedback(both.id, "wrong")
+        memory.consolidate()
+        memory.feedback(both.id, "wrong", note="Nobody knows where they are now.")
+        found = texts(memory, "Ann Paris violin attic")
+        assert "Nobody knows where they are now." in found
+        assert {"Ann lives in Paris.", "The violin is in the attic."}.isdisjoint(found)
+
+
 @pytest.mark.parametrize("answer", [{"knowledge": "  ", "wrong": ["0"]}, {"knowledge": "", "wrong": []}])
 def test_a_reflection_that_says_nothing_changes_nothing(answer: Any) -> None:
     with RuleLLM("rules:ram-empty") as llm:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import LLMUnavailable, ParameterError
-from mnemic.systems.sage import Direct, Outcome, TaskLoop, Verdict, lasts, state_of
+from mnemic.systems.sage import lasts, state_of
+from mnemic.systems.task_loop import Direct, Outcome, TaskLoop, Verdict
 from mnemic.systems.view import NoModel
 from mnemic.testing import Asked, RuleLLM
 
@@ -166,6 +167,15 @@ def test_reflections_that_are_none_are_passed_over(open_memory: Open, answer: li
     sage(memory)
     assert list(memory.records(system="sage", kind="reflection")) == []
     assert len(memory.records(system="sage", kind="item")) == 1
+
+
+def test_what_was_corrected_before_the_task_was_over_is_not_reflected_on(open_memory: Open) -> None:
+    llm = reflecting("Measure twice.")
+    memory = open_memory(llm=llm)
+    memory.add("The board is 3 m long", id="old", session="t")
+    memory.update("old", "The board is 2 m long")
+    sage(memory)
+    assert [[one["text"] for one in asked.data["trajectory"]] for asked in llm.requests] == [["The board is 2 m long"]]
 
 
 # -- the loop -------------------------------------------------------------------------------------------------

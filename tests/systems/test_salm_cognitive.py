@@ -68,6 +68,32 @@ def test_used_and_stable_knowledge_goes_into_parameters_and_comes_back_when_it_p
         assert sorted(why for _, why in logged(memory)) == told
 
 
+def test_knowledge_whose_words_changed_lately_is_not_stable_yet() -> None:
+    memory, clock = opened()
+    with memory:
+        memory.add(["Ann has a dog.", "Ann has a dog."])
+        memory.consolidate()
+        clock.advance(timedelta(days=40))
+        memory.add("Ann has a dog called Rex.")
+        assert current(memory) == [("semantic", "external", "Ann has a dog called Rex.")]
+        known = memory.records(system=ID, include_retired=False)[0].id
+        for _ in range(6):
+            memory.feedback(known, "helpful")
+        assert current(memory)[0][1] == "external"
+        clock.advance(timedelta(days=31))
+        memory.feedback(known, "helpful")
+        assert current(memory)[0][1] == "parameters"
+
+
+def test_what_was_corrected_away_and_is_said_again_is_recalled() -> None:
+    memory, _ = opened(stores=[])
+    with memory:
+        memory.add("Ann has a dog.", id="one")
+        memory.update("one", "The bus was late.")
+        memory.add("Ann has a dog.", id="two")
+        assert "Ann has a dog." in [hit.text for hit in memory.system(ID).search("dog")]
+
+
 def run(memory: Memory, session: str, outcome: str) -> None:
     for action in ("open the valve", "start the pump"):
         memory.add(f"I {action} now", session=session, metadata={"action": action})

@@ -13,20 +13,8 @@ from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.model import Cue
-from mnemic.systems.salm_social import (
-    ITEM,
-    Params,
-    SalmSocial,
-    Statistics,
-    attended,
-    attention,
-    drift,
-    drift_bound,
-    drift_of,
-    is_same,
-    statistics,
-    tier,
-)
+from mnemic.systems.salm_measures import ITEM, Statistics, drift, drift_bound, drift_of, statistics, tier
+from mnemic.systems.salm_social import Params, SalmSocial, attended, attention, is_same
 from mnemic.testing import RuleLLM
 
 Open = Callable[..., Memory]
@@ -224,3 +212,34 @@ def test_an_appraisal_that_says_nothing_is_made_by_rule(open_memory: Open, answe
 def test_parameters_out_of_their_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         Params(**wrong)
+
+
+def test_a_corrected_answer_is_not_reused_and_the_next_one_is_kept_in_its_place(memory: Memory) -> None:
+    asked = memory.attach(ID)
+
+    def reused() -> list[str]:
+        return [hit.text for hit in asked.search("Shall we play chess tonight") if hit.kind == "reply"]
+
+    memory.add("Shall we play chess tonight", actor="Ann", session="mon")
+    memory.add("Gladly, at eight.", id="answer", actor="Bob", session="mon")
+    assert reused() == ["Gladly, at eight."]
+    memory.add("Good.", actor="Bob", session="tue")
+    memory.update("answer", "Gladly, at nine.")
+    assert reused() == []
+    memory.add("Shall we play chess tonight", actor="Ann", session="wed")
+    memory.add("Rather tomorrow.", actor="Bob", session="wed")
+    assert reused() == ["Rather tomorrow."]
+
+
+def test_an_item_names_whom_the_speaker_spoke_with(memory: Memory) -> None:
+    memory.add("Shall we play chess tonight", actor="Ann", session="mon")
+    memory.add("Gladly, at eight.", actor="Bob", session="mon")
+    memory.add("The bus was late once more", actor="Bob", session="tue")
+    memory.attach(ID)
+    memory.consolidate()
+    items = {one.text: one.data.get("partner") for one in memory.records(system=ID, kind=ITEM)}
+    assert items == {
+        "Shall we play chess tonight": None,
+        "Gladly, at eight.": "Ann",
+        "The bus was late once more": None,
+    }

@@ -215,6 +215,23 @@ def test_a_reranker_turns_the_order_round(llm: RuleLLM) -> None:
         assert [hit.text for hit in memory.system(ID).search(QUESTION)] == plain[::-1]
 
 
+def test_a_chunk_is_shown_without_what_was_corrected_in_it() -> None:
+    clock = ManualClock(START)
+    with Memory.open(embedder="hashing", clock=clock) as memory:
+        memory.attach(ID, structure="chunks")
+        for at, text in enumerate(["I live in Oslo,\nnear the park.", "I live in Turin.", "The end."]):
+            memory.add(text, id=f"e{at}", session=f"s{at // 2}", actor="Ann")
+        memory.consolidate()
+        then = clock.now()
+        clock.advance(timedelta(hours=1))
+        memory.update("e0", "I live in Bergen.")
+        memory.consolidate()
+        now = [hit for hit in memory.system(ID).search("Oslo or Turin") if "Turin" in hit.text]
+        past = [hit for hit in memory.system(ID).search("Oslo or Turin", as_of=then) if "Turin" in hit.text]
+    assert [(hit.text, hit.sources) for hit in now] == [("Ann: I live in Turin.", ("e1",))]
+    assert [hit.text for hit in past] == ["Ann: I live in Oslo,\nnear the park.\nAnn: I live in Turin."]
+
+
 def test_answering_with_documents_gives_each_chunk_once() -> None:
     with filled(["I live in Oslo. My dog in Oslo is Rex.", "Tea is nice."], answer_with="documents") as memory:
         hits = memory.system(ID).search("Oslo dog Rex").hits

@@ -23,7 +23,7 @@ from mnemic.memory import background
 from mnemic.ops.cause_effect import related
 from mnemic.ops.timeline import Dated, Relation
 from mnemic.systems.registry import create
-from mnemic.systems.theanine import plain
+from mnemic.systems.timeline_recall import plain
 from mnemic.testing import RuleLLM
 
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mnemic import Memory, Record
+from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.systems import think_in_memory
 from mnemic.systems.think_in_memory import Params, recall_loss
@@ -147,6 +149,30 @@ def test_an_exchange_without_its_answer_is_recalled_as_it_was_said_and_thought_o
     assert [(hit.kind, hit.text) for hit in asked.search("Porto")] == [("thought", "Ann moved to Porto")]
     memory.add("Lovely, by the river?", actor="Bob")
     assert [one.data.get("provisional") for one in standing(memory)] == [None] * len(standing(memory))
+
+
+def test_what_ended_unanswered_is_a_thought_only_from_when_that_was_known(memory: Memory, clock: ManualClock) -> None:
+    asked = memory.attach("think-in-memory")
+    memory.add("I moved to Porto", actor="Ann", session="mon")
+    then = clock.now()
+    assert [(hit.kind, hit.text) for hit in asked.search("Porto")] == [("episode", "I moved to Porto")]
+    clock.advance(timedelta(minutes=1))
+    memory.add("The weather is fine", actor="Bob", session="tue")
+    assert [(hit.kind, hit.text) for hit in asked.search("Porto")] == [("thought", "Ann moved to Porto")]
+    assert [(hit.kind, hit.text) for hit in asked.search("Porto", as_of=then)] == [("episode", "I moved to Porto")]
+    (thought,) = standing(memory)
+    assert (thought.recorded_at, thought.valid_from) == (clock.now(), then)
+
+
+def test_thoughts_are_merged_with_those_of_the_same_head_alone(memory: Memory) -> None:
+    for name in ("Ann", "Bob", "Ann"):
+        memory.add("I play the violin", role="assistant", actor=name)
+    memory.attach("think-in-memory", buckets=2, tidy_every=1)
+    memory.consolidate()
+    assert sorted((one.text, len(one.sources)) for one in standing(memory)) == [
+        ("Ann plays the violin", 2),
+        ("Bob plays the violin", 1),
+    ]
 
 
 def test_buckets_lose_some_of_the_nearest_and_looking_into_more_of_them_restores_it() -> None:

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import LLMUnavailable, ParameterError
-from mnemic.systems.sage import Direct
+from mnemic.systems.task_loop import Direct
+from mnemic.systems.traders import Trader, debate
 from mnemic.systems.trading_gpt import (
     LAYERS,
     Params,
     Standing,
-    Trader,
-    debate,
     layer_of,
     standing_after,
 )
@@ -226,6 +225,25 @@ def test_purged_events_are_out_of_recall_and_stay_in_the_log(memory: Memory) -> 
     assert [one.id for one in memory.list()] == ["old"]
 
 
+def test_age_may_count_the_dates_of_the_log_instead_of_days(memory: Memory, clock: ManualClock) -> None:
+    event(memory, "Tesla builds a factory", importance=50.0, id="t")
+    asked = trading(memory, clock="dates")
+
+    def age(day: float, **more: Any) -> list[str]:
+        hits = asked.search("Tesla builds a factory", asked_at=on_day(day), **more)
+        return [hit.reasons[1].note for hit in hits if hit.sources == ("t",)]
+
+    assert age(0) == ["short layer, 0 days"]
+    assert age(300) == ["short layer, 1 days"]  # the day on which it happened is over
+    clock.set(on_day(200))
+    event(memory, "Rice harvest in Laos", importance=50.0)
+    event(memory, "Rice prices rise", importance=50.0)
+    assert age(200) == ["short layer, 1 days"]
+    assert age(300) == ["short layer, 2 days"]
+    assert age(300, as_of=on_day(100)) == ["short layer, 1 days"]
+    assert trading(memory).search("Tesla builds a factory", asked_at=on_day(300)).hits == ()
+
+
 def test_profit_raises_an_event_loss_lowers_it_and_the_next_recall_changes(memory: Memory) -> None:
     event(memory, "Tesla opens a plant in Texas", importance=50.0, id="a")
     event(memory, "Tesla opens a plant in Nevada", importance=50.0, id="b")
@@ -244,7 +262,9 @@ def test_profit_raises_an_event_loss_lowers_it_and_the_next_recall_changes(memor
     assert weights()[second.sources[0]] == 55.0
 
 
-@pytest.mark.parametrize("bad", [{"short_days": 0}, {"long_factor": 1.0}, {"to_middle": 90.0}, {"top_k": -1}])
+@pytest.mark.parametrize(
+    "bad", [{"short_days": 0}, {"long_factor": 1.0}, {"to_middle": 90.0}, {"top_k": -1}, {"clock": "x"}]
+)
 def test_parameters_out_of_range_are_refused(memory: Memory, bad: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         memory.attach("tradinggpt", **bad)

@@ -13,6 +13,7 @@ from mnemic.clock import ManualClock
 from mnemic.systems import runner
 from mnemic.systems.contract import record_id
 from mnemic.testing import RuleLLM
+from systems.imported import import_feedback
 from systems.under_test import observed_all
 from systems.worlds import START, empty, made, queries, seen, texts
 
@@ -41,7 +42,7 @@ def live(memory: Memory, steps: list[Step], between: Callable[[int], None] = lam
                 record_id("sage", "item", f"e{at // 2}"),
                 record_id("malp", "entry", "user", "tea", "0"),
             ]
-            memory.feedback(ids, what, value=1.0, id=f"f{at}", occurred_at=when)  # type: ignore[arg-type]
+            import_feedback(memory, ids, what, value=1.0, id=f"f{at}", occurred_at=when)
 
 
 def model() -> RuleLLM:
@@ -112,7 +113,7 @@ def test_feedback_that_came_later_changes_nothing_of_an_earlier_time(
             if what in ("user", "assistant"):
                 memory.add(text, id=f"later{at}", role=what, session=f"s{session}")
             else:
-                memory.feedback([f"e{at}", *(hit[0] for hit in answer[:2])], what)  # type: ignore[arg-type]
+                import_feedback(memory, [f"e{at}", *(hit[0] for hit in answer[:2])], what)
         memory.attach(system)
         memory.consolidate()
         assert seen(asked.search(query, asked_at=asked_at, as_of=then).hits) == answer

@@ -14,6 +14,7 @@ import math
 import statistics as averages
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -36,8 +37,11 @@ from mnemic.errors import ParameterError
 from mnemic.memory import Memory
 from mnemic.memory.ask import ask
 from mnemic.model import Cue, Episode, new_id
+from mnemic.models.llm import LLM
+from mnemic.models.open_llm import open_llm
 from mnemic.ops.pack import pack
 from mnemic.progress import track
+from mnemic.systems.registry import system_class
 from mnemic.text.tokens import count_tokens
 
 MEASURES = {kind.id: kind.measures for kind in KINDS}
@@ -54,6 +58,21 @@ class Line:
     figures: Mapping[str, float]  # means by metric
     tokens: float  # of a context block with all hits, on average
     median_ms: float  # of a search, the embedding of the question apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """Which path a system took."""
+
+    model: str | None  # the id of the model that it could ask
+    by_model: int  # recalls that a model, or what one had made, had a part in
+    n: int  # recalls
+
+    def __str__(self) -> str:
+        if not self.by_model:
+            return "without a model" if self.model is None else f"without an answer of {self.model}"
+        some = "" if self.by_model == self.n else f" in {self.by_model:,} of {self.n:,} recalls"
+        return f"with {self.model}{some}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +115,7 @@ class LogComparison:
     episodes: int  # in sight of the systems
     embedder: str
     systems: tuple[str, ...]
+    ran: Mapping[str, Ran]  # by system
     k: int
     seed: int
     is_probe: bool
@@ -126,6 +146,7 @@ class LogComparison:
                 "chance",
             )
         }
+        named["ran"] = {system: {**asdict(one), "told": str(one)} for system, one in self.ran.items()}
         named["parts"] = [asdict(one) for one in self.parts]
         named["kinds"] = [{**asdict(one), "measures": MEASURES[one.name]} for one in self.kinds]
         named["differing"] = [asdict(one) for one in self.differing]
@@ -142,17 +163,21 @@ def compare(
     n: int = 200,
     seed: int = 0,
     examples: int = 5,
+    llm: str | LLM | None = None,
     show_progress: bool = False,
 ) -> LogComparison:
     """Put a file of questions, or else a probe of at most n, to systems on a copy of the memory's scope and those below it.
 
     systems: ids, with parameters where they differ ("hybrid:time=0"); the first is what the others are compared with.
+    llm: what systems ask that can ask a model, as in `Memory.open`; None for their offline paths, whatever they are attached
+    with and whatever $MNEMIC_LLM says, since everything is asked anew.
     Raises SystemNotFound; FormatError for the questions; ParameterError for a log or a probe without questions; StoreError
     where a system cannot take the log in.
     """
     if k < 1 or n < 1:
         raise ParameterError(f"k={k}, n={n}: give whole numbers of at least 1.")
     specs = _specs(systems)
+    model = None if llm is None else open_llm(llm)
     logs = read_logs(memory)
     if not any(logs.values()):
         raise ParameterError(
@@ -180,19 +205,27 @@ def compare(
             "embedder": memory.stats()["embedder"],
             "questions": "a probe" if questions is None else str(questions),
             "held_out": len(held_out),
+            "llm": "none" if model is None else model.id,
         },
     )
-    with copy_log(memory, logs, held_out) as copy:
+    ran: dict[str, Ran] = {}
+    with _closing(model, is_ours=isinstance(llm, str)), copy_log(memory, logs, held_out) as copy:
         stage = _Stage(copy, {path: _Sample.of(log) for path, log in read_logs(copy).items()}, run, k)
         rows, ingested = list[Asked](), list[Ingested]()
         for spec in specs:
             started = time.perf_counter()
-            attached = take_in(copy, memory, spec)
+            asking_model = model if "llm" in system_class(spec.id).card.needs else None
+            attached = take_in(copy, memory, spec, asking_model)
             system_s = time.perf_counter() - started
             mine = [
                 stage.ask(spec, question) for question in track(asking, spec.label, len(asking), show=show_progress)
             ]
             rows += mine
+            ran[spec.label] = Ran(
+                model=asking_model.id if asking_model else None,
+                by_model=sum(row.extra["path"] == "llm" for row in mine),
+                n=len(mine),
+            )
             ingested += [stage.ingested(spec, scope, system_s) for scope in dict.fromkeys(row.sample for row in mine)]
             copy.detach(attached)
     labels = [spec.label for spec in specs]
@@ -202,6 +235,7 @@ def compare(
         episodes=sum(len(sample.episodes) for sample in stage.samples.values()),
         embedder=str(run.settings["embedder"]),
         systems=tuple(labels),
+        ran=ran,
         k=k,
         seed=seed,
         is_probe=questions is None,
@@ -225,6 +259,16 @@ def save(comparison: LogComparison, path: str | Path) -> None:
         for place, one in enumerate(comparison.ingested):
             mine = [row for row in comparison.rows if (row.system, row.sample) == (one.system, one.sample)]
             results.save(one, mine, place=place)
+
+
+@contextmanager
+def _closing(model: LLM | None, *, is_ours: bool) -> Iterator[None]:
+    """Close a model that was opened here; one that was given stays its owner's."""
+    try:
+        yield
+    finally:
+        if model is not None and is_ours:
+            model.close()
 
 
 def _specs(systems: Sequence[str]) -> list[Spec]:
@@ -276,8 +320,11 @@ class _Stage:
         shared, sample = self.copy._shared, self.samples[question.scope]
         asked_at = question.asked_at or sample.after
         cue = Cue(text=question.text, scope=question.scope, asked_at=asked_at, limit=self.k)
-        ask(shared, spec.id, cue, note=False)  # the query is embedded now, so that what is timed is the search
         recall = ask(shared, spec.id, cue, note=False)
+        if not shared.waits(
+            spec.id
+        ):  # the query is embedded by now, so what is timed is the search; a model answers once
+            recall = ask(shared, spec.id, cue, note=False)
         found = tuple(
             Found(
                 turns=sample.canonical((*hit.sources, *hit.duplicates)), score=hit.score, tokens=count_tokens(hit.text)
@@ -318,7 +365,7 @@ class _Stage:
             elapsed_ms=recall.elapsed_ms,
             context_tokens=block.tokens,
             context_turns=turns,
-            extra={"answers": list(answers)} if answers else {},
+            extra={"path": recall.path} | ({"answers": list(answers)} if answers else {}),
         )
 
     def ingested(self, spec: Spec, scope: str, system_s: float) -> Ingested:

@@ -17,8 +17,11 @@ from mnemic.bench.spec import Spec
 from mnemic.clock import EPOCH, ManualClock
 from mnemic.errors import StoreError
 from mnemic.memory import Memory
+from mnemic.memory.asking import MAX_ATTEMPTS
+from mnemic.memory.choose_model import NONE as NO_MODEL
 from mnemic.memory.choose_model import without_llm
 from mnemic.model import Episode
+from mnemic.models.llm import LLM
 from mnemic.store.contract import Entry, VectorsBy, iterate
 
 Logs = Mapping[str, Sequence[Episode]]  # by absolute scope
@@ -49,7 +52,8 @@ def copy_log(memory: Memory, logs: Logs, held_out: HeldOut) -> Memory:
     """A memory in this process that holds the logs without what is held out."""
     source = memory._shared.store
     clock = just_after([episode for log in logs.values() for episode in log])
-    copy = Memory.open(None, embedder=memory._shared.embedder.embedder, clock=clock)
+    embedder = memory._shared.embedder.embedder
+    copy = Memory.open(None, embedder=embedder, clock=clock, llm=NO_MODEL, background=False)
     owner, dim = source.meta("embedder"), int(source.meta("dim") or 0)
     for scope, log in logs.items():
         ids, after, start = source.scope_ids(scope), 0, 0
@@ -73,19 +77,27 @@ def copy_log(memory: Memory, logs: Logs, held_out: HeldOut) -> Memory:
     return copy.scope(memory.scope_path) if memory.scope_path else copy
 
 
-def take_in(copy: Memory, memory: Memory, spec: Spec) -> str:
+def take_in(copy: Memory, memory: Memory, spec: Spec, llm: LLM | None) -> str:
     """Attach a system to the copy and let it take in every scope; the id to detach. Raises StoreError where it cannot.
 
-    Its parameters are those of the spec, else those that it has on the log, else its defaults. It takes its offline path: to ask
-    a model everything again would cost what nobody asked for.
+    Its parameters are those of the spec, else those that it has on the log, else its defaults. It asks `llm`, and no model
+    where that is None, whichever it has on the log: to ask everything again costs what nobody may have asked for.
     """
     attached = memory._shared.store.records.attached()
-    copy.attach(spec.id, llm="none", **(spec.parameters or without_llm(attached.get(spec.id))))
-    shared = copy._shared
+    copy.attach(spec.id, llm=llm or NO_MODEL, **(spec.parameters or without_llm(attached.get(spec.id))))
     for scope in copy.scopes():
-        progress = shared.observe(spec.id, scope, consolidates=True)
-        if progress.error:
+        if error := _observe(copy, spec.id, scope):
             raise StoreError(
-                f"The system {spec.label} cannot take in the scope {scope!r}: {progress.error}. Leave it out of --systems."
+                f"The system {spec.label} cannot take in the scope {scope!r}: {error}. Mend that, or leave it out of --systems."
             )
     return spec.id
+
+
+def _observe(copy: Memory, system: str, scope: str) -> str | None:
+    """Let a system observe a scope; why it cannot. After some attempts it goes on without an answer that cannot be used."""
+    refused = 0
+    while error := copy._shared.observe(system, scope, consolidates=True).error:
+        refused += error.startswith("LLMRefused")
+        if refused > MAX_ATTEMPTS or not error.startswith(("AnswerUnusable", "LLMRefused")):
+            break
+    return error

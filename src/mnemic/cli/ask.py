@@ -14,6 +14,7 @@ from mnemic.cli.options import (
     Embedder,
     Filter,
     Limit,
+    Llm,
     Scope,
     Session,
     Since,
@@ -48,6 +49,7 @@ def search(
     filter: Filter = None,
     children: Children = False,
     threshold: Threshold = 0.0,
+    llm: Llm = None,
     db: Db = DEFAULT_DB,
     scope: Scope = "",
     embedder: Embedder = None,
@@ -62,7 +64,7 @@ def search(
     from mnemic.cli import render
 
     filters = json_object(filter, "--filter")
-    with open_to_ask(db, scope, embedder) as memory:
+    with open_to_ask(db, scope, embedder, llm) as memory:
         asked = memory.system(system) if system else memory
         recall = asked.search(
             query,
@@ -98,6 +100,7 @@ def context(
     filter: Filter = None,
     children: Children = False,
     threshold: Threshold = 0.0,
+    llm: Llm = None,
     db: Db = DEFAULT_DB,
     scope: Scope = "",
     embedder: Embedder = None,
@@ -114,7 +117,7 @@ def context(
     from mnemic.model import NOTHING_RELEVANT
 
     filters = json_object(filter, "--filter")
-    with open_to_ask(db, scope, embedder) as memory:
+    with open_to_ask(db, scope, embedder, llm) as memory:
         asked = memory.system(system) if system else memory
         block = asked.context(
             query,
@@ -154,6 +157,7 @@ def why_not(
     filter: Filter = None,
     children: Children = False,
     threshold: Threshold = 0.0,
+    llm: Llm = None,
     db: Db = DEFAULT_DB,
     scope: Scope = "",
     embedder: Embedder = None,
@@ -167,7 +171,7 @@ def why_not(
     from mnemic.cli import render
 
     filters = json_object(filter, "--filter")
-    with open_to_ask(db, scope, embedder) as memory:
+    with open_to_ask(db, scope, embedder, llm) as memory:
         asked = memory.system(system) if system else memory
         found = asked.why_not(
             query,

@@ -101,6 +101,15 @@ def measure(
             "--embedder", envvar="MNEMIC_EMBEDDER", metavar="NAME", help="auto, minilm, hashing, openai:MODEL, …"
         ),
     ] = "auto",
+    system_llm: Annotated[
+        str,
+        typer.Option(
+            "--system-llm",
+            metavar="MODEL",
+            help="What systems ask, as in docs/llm.md. MNEMIC_LLM alone asks nothing here.",
+            show_default="none: each takes its path without a model",
+        ),
+    ] = "none",
     llm: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,6 +129,7 @@ def measure(
     Example: mnemic bench locomo --system hybrid
              mnemic bench locomo --system hybrid,hybrid:time=0,hybrid:names=0+speaker=0 --k 5,10
              mnemic bench longmemeval --system hybrid --limit 20 --data ../shared/data
+             mnemic bench locomo --system mem0 --system-llm openai:gpt-4o-mini --samples 1
     """
     from mnemic.bench.download import data_folder, require_files
     from mnemic.bench.registry import variant
@@ -141,6 +151,7 @@ def measure(
         work=work,
         jobs=jobs,
         embedder=embedder,
+        llm=_checked_llm(system_llm),
         keep_logs=keep_logs,
         keeps_blocks=bool(llm),
         show_progress=not as_json,
@@ -161,6 +172,9 @@ def measure(
     if done.skipped:
         together = done.skipped + done.measured
         render.note(f"{done.skipped:,} of {together:,} pairs of a system and a sample were measured before, and kept.")
+    asking = [one for one in settings.systems if _asks_a_model(one)]
+    if asking:
+        render.note(f"{', '.join(asking)}: {'without a model' if system_llm == 'none' else f'with {system_llm}'}.")
     _print_figures(out, dataset, chosen, done.run.dataset, as_json=as_json)
 
 
@@ -281,6 +295,24 @@ def download(
     if "no address" in done.values():
         render.note(f"The files without an address must be got by hand and put there. They come from: {dataset.source}")
         raise typer.Exit(1)
+
+
+def _checked_llm(spec: str) -> str:
+    """The spec of a model that can be opened; opening sends nothing."""
+    from mnemic.models.open_llm import open_llm
+
+    model = open_llm(spec)
+    if model is not None:
+        model.close()
+    return spec
+
+
+def _asks_a_model(system: str) -> bool:
+    from mnemic.bench.spec import parse_spec
+    from mnemic.systems.registry import system_class
+
+    spec = parse_spec(system)
+    return not spec.is_ours and "llm" in system_class(spec.id).card.needs
 
 
 def _numbers(text: str | None) -> tuple[int, ...]:

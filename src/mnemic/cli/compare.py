@@ -50,6 +50,15 @@ def compare(
         Path | None, typer.Option("--out", metavar="FILE", help="Keep each question's row in a file of results.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report as a web page.")] = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            "--llm",
+            metavar="MODEL",
+            help="What systems ask, as in docs/llm.md: each asks everything anew. MNEMIC_LLM alone asks nothing here.",
+            show_default="none: each takes its path without a model",
+        ),
+    ] = None,
     log: Log = DEFAULT_DB,
     scope: Scope = "",
     embedder: Embedder = None,
@@ -58,11 +67,13 @@ def compare(
     """Compare memory systems on your own log: with your questions, or with a probe made from the log itself.
 
     The log is only read: what is asked is asked of a copy in memory. A probe's figures compare systems on this log; they
-    are no accuracies. Each kind of its questions is shown apart, with what it measures.
+    are no accuracies. Each kind of its questions is shown apart, with what it measures. Without --llm no model is asked,
+    whatever systems are attached with.
 
     \b
     Example: mnemic compare --systems bm25,hybrid --log agent.db
              mnemic compare --systems bm25,hybrid:time=0.2 --questions q.jsonl --out results.db
+             mnemic compare --systems hybrid,mem0 --llm openai:gpt-4o-mini --n 50
     """
     from mnemic.bench.compare import compare as measure
     from mnemic.bench.compare import save
@@ -73,9 +84,16 @@ def compare(
 
     must_exist(log)
     check_scope(scope)
-    with Memory.open(log, embedder=embedder, read_only=True) as memory:
+    with Memory.open(log, embedder=embedder, read_only=True, llm="none") as memory:
         found = measure(
-            memory.scope(scope), systems.split(","), questions, k=k, n=n, seed=seed, show_progress=not as_json
+            memory.scope(scope),
+            systems.split(","),
+            questions,
+            k=k,
+            n=n,
+            seed=seed,
+            llm=llm,
+            show_progress=not as_json,
         )
     if out is not None:
         save(found, out)
@@ -109,6 +127,7 @@ def _show(found: LogComparison) -> None:
     made = f"a probe of {asked}" if found.is_probe else asked
     beside = f"; {found.held_out:,} that only ask are held out" if found.held_out else ""
     render.show(Text(render.clean(f"{found.log}: {found.episodes:,} episodes{beside}; {made}"), "bold"))
+    render.show(*(Text(f"{render.clean(system)}: {one}", "dim") for system, one in found.ran.items()))
     for part in found.parts:
         render.show(Text(f"\n{part.name}, n = {part.n:,}"), _figures(part), *_differences(part, found.systems[0]))
     if found.chance is not None:

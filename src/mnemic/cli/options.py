@@ -48,7 +48,7 @@ Llm = Annotated[
         "--llm",
         envvar="MNEMIC_LLM",
         metavar="MODEL",
-        help="openai:MODEL, anthropic:MODEL, with settings as in docs/llm.md; none.",
+        help="What systems ask: openai:MODEL, anthropic:MODEL, with settings as in docs/llm.md; none.",
         show_default="none",
     ),
 ]
@@ -83,10 +83,14 @@ def open_to_add(db: Path, scope: str, embedder: str | None) -> Memory:
     return _opened(db, scope, embedder, llm="none")
 
 
-def open_to_ask(db: Path, scope: str, embedder: str | None) -> Memory:
-    """The memory, which must be there; read-only where its file is, and then nothing is noted as recalled."""
+def open_to_ask(db: Path, scope: str, embedder: str | None, llm: str | None) -> Memory:
+    """The memory, which must be there; read-only where its file is, and then nothing is noted as recalled.
+
+    llm: what the system that answers asks, if it is attached with that model; None for $MNEMIC_LLM.
+    """
     must_exist(db)
-    return _opened(db, scope, embedder, read_only=not (os.access(db, os.W_OK) and os.access(db.parent, os.W_OK)))
+    is_writable = os.access(db, os.W_OK) and os.access(db.parent, os.W_OK)
+    return _opened(db, scope, embedder, read_only=not is_writable, llm=llm)
 
 
 def open_to_read(db: Path, scope: str) -> Memory:

@@ -153,29 +153,39 @@ def consolidate(
     Example: mnemic consolidate
              mnemic consolidate --llm openai:gpt-4o-mini
     """
-    from mnemic.cli import render
-    from mnemic.progress import track
+    import sys
+    from contextlib import nullcontext
 
-    with open_to_work(db, scope, embedder, llm) as memory:
-        observed = dict.fromkeys(memory.attached(), 0)
-        errors: dict[str, list[str]] = {}
-        paths = list(memory.scopes())
-        for path in track(paths, "Consolidating", len(paths), show=not as_json):
-            below = path[len(memory.scope_path) :].removeprefix("/")
-            found = memory.scope(below).consolidate(include_children=False, retry_failed=retry_failed)
-            for name, report in found.items():
-                observed[name] = observed.get(name, 0) + int(report["observed"])
-                if "error" in report:
-                    errors.setdefault(name, []).append(str(report["error"]))
+    from mnemic.cli import render
+    from mnemic.memory.consolidate import consolidate as work
+    from mnemic.progress import told
+    from mnemic.text.counting import counted
+
+    is_watched = not as_json and sys.stderr.isatty()
+    with (
+        open_to_work(db, scope, embedder, llm) as memory,
+        told("Episodes observed") if is_watched and memory.attached() else nullcontext() as step,
+    ):
+        found = work(memory._shared, list(memory.scopes()), retry_failed=retry_failed, told=step)
+    errors = [
+        f"{name} in {path}: {why}" if path else f"{name}: {why}"
+        for name, one in found.items()
+        for path, why in one.errors.items()
+    ]
     if as_json:
-        render.as_json({name: {"observed": n, "errors": errors.get(name, [])} for name, n in observed.items()})
-    elif not observed:
+        render.as_json(
+            {
+                name: {"observed": one.observed, "errors": [f"{path}: {why}" for path, why in one.errors.items()]}
+                for name, one in found.items()
+            }
+        )
+    elif not found:
         typer.echo("No system is attached. `mnemic attach mem0` attaches one; `mnemic systems` lists them.")
     else:
-        for name, n in observed.items():
-            typer.echo(f"{name}: {n:,} episodes observed")
-            for error in errors.get(name, ()):
-                render.complain(f"{name}{': ' if error.startswith(':') else ' in '}{render.clean(error.lstrip(': '))}")
+        for name, one in found.items():
+            typer.echo(f"{name}: {counted(one.observed, 'episode')} observed")
+        for error in errors:
+            render.complain(render.clean(error))
     if errors:
         raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ import typer
 
 from mnemic.cli.backup import Data, counted, moved, names_folder
 from mnemic.cli.backup import Db as OneDb
-from mnemic.cli.options import DEFAULT_DB, AsJson, Db, Embedder, Scope, open_to_read, stored_embedder
+from mnemic.cli.options import DEFAULT_DB, AsJson, Db, Embedder, Llm, Scope, open_to_read, stored_embedder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -145,13 +145,14 @@ def _reindex_tenants(data: Path, name: str | None, *, again: bool, as_json: bool
 
 def doctor(
     file: Annotated[Path | None, typer.Argument(help="The memory's file, like --db.")] = None,
+    llm: Llm = None,
     db: Db = DEFAULT_DB,
     embedder: Embedder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the file, its embedder and this machine; say what to do where something is wrong. Changes nothing.
+    """Check the file, its embedder, its systems with their model and this machine; say what to do where something is wrong.
 
-    Exit code 1 when something is bad; warnings leave it 0.
+    Changes nothing. Exit code 1 when something is bad; warnings leave it 0.
 
     \b
     Example: mnemic doctor --db agent.db
@@ -161,7 +162,7 @@ def doctor(
     from mnemic.cli import render
     from mnemic.doctor import doctor as examine
 
-    found = examine(file or db, embedder)
+    found = examine(file or db, embedder, llm)
     if as_json:
         render.as_json(found.to_dict())
     else:

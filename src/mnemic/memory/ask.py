@@ -72,13 +72,16 @@ def ask(shared: Shared, system: str, cue: Cue, *, note: bool = True) -> Recall:
     asker = shared.asker(cue.scope, system, is_recall=True)
     view = shared.view_of(cue.scope, system, include_children=cue.include_children, ask=asker)
     hits = [hit for hit in answering.recall(cue, view) if hit.score >= cue.threshold]
+    by_model, behind = asker is not None and asker.used, shared.behind(system, cue.scope)
     if cue.include_children and keeps_records(answering):
-        hits = _with_those_below(shared, system, cue, hits)
+        below = [_below(shared, system, cue, path) for path in shared.store.scopes(cue.scope) if path != cue.scope]
+        hits = _best([hits, *(one.hits for one in below)], cue.limit)
+        by_model = by_model or any(one.used_model for one in below)
+        behind += sum(one.behind for one in below)
     confidence = answering.confidence(cue, hits, view, shared.embedder.id)
     if note:
         shared.note_recall(cue.scope, [hit.episode for hit in hits if hit.episode is not None])
-    by_model = (asker is not None and asker.used) or any(is_by_model(hit.record) for hit in hits if hit.record)
-    behind = shared.behind(system, cue.scope)
+    by_model = by_model or any(is_by_model(hit.record) for hit in hits if hit.record)
     if not hits and not behind and shared.waits(system):  # what it has made with its model holds nothing of this
         by_model = True
     return Recall(
@@ -92,16 +95,32 @@ def ask(shared: Shared, system: str, cue: Cue, *, note: bool = True) -> Recall:
     )
 
 
-def _with_those_below(shared: Shared, system: str, cue: Cue, hits: Sequence[Hit]) -> list[Hit]:
-    """The hits with those of the scopes below: records are made scope by scope, so each is asked by itself."""
-    found = {(hit.scope, hit.id): hit for hit in hits}
-    for path in shared.store.scopes(cue.scope):
-        if path != cue.scope:
-            shared.catch_up(system, path)
-            view = shared.view_of(path, system, ask=shared.asker(path, system, is_recall=True))
-            below = shared.system(system).recall(replace(cue, scope=path, include_children=False), view)
-            found |= {(hit.scope, hit.id): hit for hit in below}
-    return sorted(found.values(), key=lambda hit: (-hit.score, hit.scope, hit.id))[: cue.limit]
+@dataclass(frozen=True, slots=True)
+class _Below:
+    """What a scope below the cue's gave."""
+
+    hits: list[Hit]
+    used_model: bool
+    behind: int
+
+
+def _below(shared: Shared, system: str, cue: Cue, path: str) -> _Below:
+    """Records are made scope by scope, so each scope is asked by itself."""
+    shared.catch_up(system, path)
+    asker = shared.asker(path, system, is_recall=True)
+    view = shared.view_of(path, system, ask=asker)
+    hits = shared.system(system).recall(replace(cue, scope=path, include_children=False), view)
+    return _Below(
+        [hit for hit in hits if hit.score >= cue.threshold],
+        asker is not None and asker.used,
+        shared.behind(system, path),
+    )
+
+
+def _best(rankings: Sequence[Sequence[Hit]], limit: int) -> list[Hit]:
+    """The best hits of several rankings, each once."""
+    found = {(hit.scope, hit.id): hit for hits in rankings for hit in hits}
+    return sorted(found.values(), key=lambda hit: (-hit.score, hit.scope, hit.id))[:limit]
 
 
 def _ids_in(filters: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:

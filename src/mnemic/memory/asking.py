@@ -15,11 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Condition, Event
+from functools import partial
+from threading import Condition, Event, Thread
 from typing import Any, TypeVar
 
 from mnemic.clock import Clock
@@ -164,9 +166,7 @@ class Asker:
         """
         if len(prompts) < 2:
             return [self(step, prompt, schema) for prompt in prompts]
-        with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(prompts)), thread_name_prefix="mnemic-ask") as pool:
-            waiting = [pool.submit(self, step, prompt, schema) for prompt in prompts]
-        return [one.result() for one in waiting]
+        return side_by_side([partial(self, step, prompt, schema) for prompt in prompts])
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -285,6 +285,30 @@ def unsealed(answer: str, prompt: bytes) -> str:
     hidden = bytes.fromhex(answer)
     stream = hashlib.shake_256(b"answer" + prompt).digest(len(hidden))
     return bytes(one ^ other for one, other in zip(hidden, stream, strict=True)).decode("utf-8", "surrogatepass")
+
+
+def side_by_side(calls: Sequence[Callable[[], T]], at_once: int = _SIDE_BY_SIDE) -> list[T]:
+    """What the calls give, in their order, once all have ended; the first error in that order.
+
+    In daemon threads, unlike those of a pool: a process that ends does not wait for a model that is still to answer.
+    """
+    left = deque(zip(calls, done := [Future[T]() for _ in calls], strict=True))
+
+    def work() -> None:
+        while left:
+            try:
+                call, future = left.popleft()
+            except IndexError:  # another thread was faster
+                return
+            try:
+                future.set_result(call())
+            except BaseException as error:  # it is raised where it is waited for
+                future.set_exception(error)
+
+    for _ in range(min(at_once, len(calls))):
+        Thread(target=work, name="mnemic-ask", daemon=True).start()
+    wait(done)
+    return [one.result() for one in done]
 
 
 class _Counted:

@@ -34,7 +34,7 @@ class Receipt:
     scope: str
     ids: tuple[str, ...]
     at: datetime
-    records: int = 0
+    records: int = 0  # that came from them, alone or with others; what else is made again is not counted
     links: int = 0
     answers: int = 0
     rebuilt_systems: tuple[str, ...] = ()  # make their records again from what is left

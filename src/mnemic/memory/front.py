@@ -14,7 +14,6 @@ that was given: the file itself, SQLite's -wal and -shm beside it, and a folder 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -23,21 +22,20 @@ from typing import Any, Literal, TextIO
 from mnemic.clock import Clock, SystemClock, parse_time
 from mnemic.errors import (
     EditConflict,
-    EmbedderUnavailable,
     EpisodeNotFound,
     InvalidEpisode,
     ParameterError,
-    SystemNotFound,
 )
 from mnemic.filters import compile_filter
 from mnemic.memory import forget as forgetting
 from mnemic.memory import made, transfer
 from mnemic.memory.ask import ask, resolve
-from mnemic.memory.asking import MAX_ATTEMPTS
 from mnemic.memory.choose import is_storable, listed, selector
 from mnemic.memory.choose_model import LLM_KEY
+from mnemic.memory.consolidate import consolidate
 from mnemic.memory.forget import Receipt
 from mnemic.memory.intake import Draft, Message, Time, checked_id, checked_json, checked_text, drafts_from
+from mnemic.memory.judged import check_judged
 from mnemic.memory.reindex import reindex
 from mnemic.memory.remember import Added, correct, episode_from, remember
 from mnemic.memory.results import Context, Version
@@ -57,7 +55,6 @@ from mnemic.store.rows import has_same_content
 from mnemic.store.sqlite import SqliteStore
 from mnemic.systems.feedback import Verdict, feedback_message
 from mnemic.systems.registry import DEFAULT, create, system_class
-from mnemic.systems.runner import Progress
 from mnemic.text.tokens import TokenCounter, count_tokens
 
 Embeds = str | Embedder | None
@@ -200,7 +197,8 @@ class Memory:
         user_id, agent_id and app_id choose a scope below this one; run_id is the session; timestamp is occurred_at. infer is
         accepted for familiarity: nothing is inferred here, what was said is kept as it was.
 
-        Raises InvalidEpisode, InvalidTime, InvalidScope, IdConflict and StoreError; then nothing was written.
+        Raises InvalidEpisode, InvalidTime, InvalidScope, IdConflict and StoreError, and EpisodeNotFound for feedback on what is
+        not there; then nothing was written.
         """
         place = resolve(self._scope, user_id, agent_id, run_id, app_id)
         drafts = drafts_from(
@@ -214,6 +212,7 @@ class Memory:
         )
         for draft in drafts if place.metadata else ():
             draft.metadata = {**draft.metadata, **place.metadata}
+        check_judged(self._shared, place.scope, drafts)
         added = remember(self._shared, place.scope, drafts, show_progress=show_progress)
         self._shared.observe_behind_others(place.scope)
         return added
@@ -281,7 +280,7 @@ class Memory:
 
         It is an episode of the log, never recalled itself. Systems whose memories grow stronger by use, or learn from being
         wrong, observe it; others pass it over. note: a hint, an explanation or the right answer. value: a measure, such as
-        a profit. Raises ParameterError.
+        a profit. Raises ParameterError, and EpisodeNotFound for an id that is neither an episode nor a record of this scope.
         """
         message = feedback_message(ids, verdict, note, value)
         added = self.add([message], session=session, occurred_at=occurred_at, id=id)
@@ -697,30 +696,14 @@ class Memory:
         Returns what each did, by system: episodes observed, and the error that stopped it in a scope, if any. Episodes that
         still wait for their vectors are embedded.
         """
-        self._shared.must_write()
-        if self._shared.store.without_vector(1) and self._shared.store.meta("embedder") in (
-            None,
-            self._shared.embedder.id,
-        ):
-            with suppress(EmbedderUnavailable):  # they go on waiting, as `stats` shows
-                reindex(self._shared.store, self._shared.embedder.embedder)
-        done: dict[str, dict[str, int | str]] = {}
         paths = list(self._shared.store.scopes(self._scope)) if include_children else [self._scope]
-        for name in self._shared.store.records.attached():
-            report: dict[str, int | str] = {"observed": 0}
-            for path in paths:
-                can_retry = retry_failed and not self._shared.models.is_missing(name)
-                if can_retry and self._shared.store.answers.retry_unusable(name, path, attempts=MAX_ATTEMPTS - 1):
-                    self._shared.start_again(name, path)
-                try:
-                    progress = self._shared.observe(name, path, consolidates=True)
-                except (SystemNotFound, ParameterError) as error:  # attached by another version; the others go on
-                    progress = Progress(error=f"{type(error).__name__}: {error}")
-                report["observed"] = int(report["observed"]) + progress.observed
-                if progress.error:
-                    report["error"] = f"{path}: {progress.error}"
-            done[name] = report
-        return done
+        reports: dict[str, dict[str, int | str]] = {}
+        for name, done in consolidate(self._shared, paths, retry_failed=retry_failed).items():
+            reports[name] = {"observed": done.observed}
+            if done.errors:
+                path, error = list(done.errors.items())[-1]
+                reports[name]["error"] = f"{path}: {error}"
+        return reports
 
     # -- the store ----------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -231,13 +231,25 @@ class Shared:
             return 0
         return self.store.count(scope, after=self.store.records.cursor(system, scope))
 
-    def observe(self, system: str, scope: str, *, consolidates: bool = False) -> runner.Progress:
-        """Let the system observe what it has not seen, and wait for it."""
+    def observe(
+        self, system: str, scope: str, *, consolidates: bool = False, moved: Callable[[], None] | None = None
+    ) -> runner.Progress:
+        """Let the system observe what it has not seen, and wait for it. moved: is called before each batch, and at the end."""
+
+        def view_of(scope: str, system: str, until_seq: int | None) -> View:
+            if moved is not None:
+                moved()
+            return self.observing_view(scope, system, until_seq)
+
         with self._lock:
             lock = self._observing.setdefault((system, scope), threading.RLock())
         step = partial(runner.consolidate if consolidates else runner.catch_up, is_asking=self.waits(system))
-        with lock:  # two that ask a model the same would pay twice
-            return step(self.system(system), scope, self.store, self.observing_view, self.clock.now())
+        try:
+            with lock:  # two that ask a model the same would pay twice
+                return step(self.system(system), scope, self.store, view_of, self.clock.now())
+        finally:
+            if moved is not None:
+                moved()
 
     def start_again(self, system: str, scope: str) -> None:
         """Drop what the system made in the scope, and the failures that say what it went on without."""

@@ -202,7 +202,11 @@ class _Place:
 
     @cached_property
     def view(self) -> View:
-        return self.shared.view_of(self.cue.scope, self.system, include_children=self.cue.include_children)
+        scope, asker = (
+            self.cue.scope,
+            self.shared.asker(self.cue.scope, self.system, is_recall=True),
+        )  # as a search asks
+        return self.shared.view_of(scope, self.system, include_children=self.cue.include_children, ask=asker)
 
     def by_id(self, id: str) -> list[Episode]:
         if not is_storable(id):

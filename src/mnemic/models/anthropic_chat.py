@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from mnemic.errors import DependencyMissing, ParameterError
-from mnemic.models.endpoint import CONNECT_S, NO_KEY, Address, Endpoint, check_prices, named, sendable
+from mnemic.errors import ParameterError
+from mnemic.models.endpoint import CONNECT_S, NO_KEY, Endpoint, Vendor, check_prices, named, sendable
 from mnemic.models.llm import Completion
 from mnemic.models.prompt import Message
 from mnemic.models.retrying import Failure, Patience
@@ -30,8 +28,7 @@ from mnemic.models.retrying import Failure, Patience
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-ANTHROPIC_URL = "https://api.anthropic.com"
-KEY_NAME = "ANTHROPIC_API_KEY"
+ANTHROPIC = Vendor("anthropic", "https://api.anthropic.com", example="claude-haiku-4-5", hottest=1.0)
 TOOL = "answer"
 
 
@@ -80,31 +77,15 @@ class AnthropicChat:
         label: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        if not model.strip():
-            raise ParameterError("The model has no name. Give one, such as 'anthropic:claude-haiku-4-5'.")
-        if not 0.0 <= temperature <= 1.0:
-            raise ParameterError(f"The temperature {temperature} is out of range. Give one from 0 to 1.")
         check_prices(price_in, price_out)
-        if find_spec("anthropic") is None:
-            raise DependencyMissing(
-                f"The model 'anthropic:{model}' needs the anthropic client, which is not installed. Install it with: "
-                "pip install 'mnemic[anthropic]'"
-            )
-        url = (base_url or os.environ.get("ANTHROPIC_BASE_URL") or ANTHROPIC_URL).rstrip("/")
-        key = (api_key if api_key is not None else os.environ.get(KEY_NAME, "")).strip()
-        if not key and url == ANTHROPIC_URL:
-            raise ParameterError(
-                f"The model 'anthropic:{model}' has no key. Set {KEY_NAME}, or ANTHROPIC_BASE_URL for another endpoint."
-            )
+        self._address = ANTHROPIC.address(model, base_url, api_key, temperature)
         self.model = model
         self.temperature = temperature
         if price_in is not None and price_out is not None:
             self.price_in, self.price_out = price_in, price_out
         changing = ({"label": label} if label else {}) | ({"temperature": str(temperature)} if temperature else {})
         self._manner = _Manner()
-        self._address = Address(url, key)
-        elsewhere = {} if url == ANTHROPIC_URL else {"base_url": self._address.shown}
-        self.spec = named("anthropic", model, changing | elsewhere)
+        self.spec = ANTHROPIC.spec(model, changing, self._address)
         self._endpoint: Endpoint[AsyncAnthropic] = Endpoint(
             named("anthropic", model, changing),
             self._address,
@@ -134,14 +115,16 @@ class AnthropicChat:
     ) -> Completion:
         """As `LLM.complete`."""
         asked = _checked(messages, schema, max_tokens)
-        return self._endpoint.checked(self._endpoint.ask(lambda client: self._once(client, asked)), KEY_NAME)
+        return self._endpoint.checked(self._endpoint.ask(lambda client: self._once(client, asked)), ANTHROPIC.key_name)
 
     async def acomplete(
         self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, max_tokens: int = 2048
     ) -> Completion:
         """As `complete`, for coroutines."""
         asked = _checked(messages, schema, max_tokens)
-        return self._endpoint.checked(await self._endpoint.aask(lambda client: self._once(client, asked)), KEY_NAME)
+        return self._endpoint.checked(
+            await self._endpoint.aask(lambda client: self._once(client, asked)), ANTHROPIC.key_name
+        )
 
     def close(self) -> None:
         """Give up what is under way, in all threads, and release connections."""

@@ -7,12 +7,14 @@ query, and the key as "***", also where the endpoint itself repeats it.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Generic
 from urllib.parse import urlencode, urlsplit
 
-from mnemic.errors import LLMError, LLMRefused, LLMUnavailable, ParameterError
+from mnemic.errors import DependencyMissing, LLMError, LLMRefused, LLMUnavailable, ParameterError
 from mnemic.models.background import C, Desk
 from mnemic.models.llm import Completion
 from mnemic.models.retrying import Failure, Patience, asked_to_wait_s, passes, until_answered
@@ -62,6 +64,49 @@ class Posted:
     """An answer of HTTP status 200, as it came."""
 
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Whose protocol an endpoint speaks, and what is so at the vendor's own."""
+
+    family: str  # also the name of the client's package, and of our extra
+    url: str  # its own address
+    example: str  # a model
+    hottest: float  # the highest temperature
+
+    @property
+    def key_name(self) -> str:
+        """The variable that holds the key."""
+        return f"{self.family.upper()}_API_KEY"
+
+    def address(self, model: str, base_url: str | None, api_key: str | None, temperature: float) -> Address:
+        """Where the model is asked, with what key; what is not given is read from the environment here and now.
+
+        Raises ParameterError for what cannot be asked, DependencyMissing where the client is not installed.
+        """
+        own, variable = f"{self.family}:{model}", f"{self.family.upper()}_BASE_URL"
+        if not model.strip():
+            raise ParameterError(f"The model has no name. Give one, such as '{self.family}:{self.example}'.")
+        if not 0.0 <= temperature <= self.hottest:
+            raise ParameterError(f"The temperature {temperature} is out of range. Give one from 0 to {self.hottest:g}.")
+        if find_spec(self.family) is None:
+            raise DependencyMissing(
+                f"The model '{own}' needs the {self.family} client, which is not installed. Install it with: "
+                f"pip install 'mnemic[{self.family}]'"
+            )
+        url = (base_url or os.environ.get(variable) or self.url).rstrip("/")
+        key = (api_key if api_key is not None else os.environ.get(self.key_name, "")).strip()
+        if not key and url == self.url:
+            raise ParameterError(
+                f"The model '{own}' has no key. Set {self.key_name}, or {variable} for another endpoint."
+            )
+        return Address(url, key)
+
+    def spec(self, model: str, changing: Mapping[str, Any], address: Address) -> str:
+        """What opens the model again: its id and, where that is not the vendor's own, its address."""
+        elsewhere = {} if address.url == self.url else {"base_url": address.shown}
+        return named(self.family, model, {**changing, **elsewhere})
 
 
 class Endpoint(Generic[C]):

@@ -14,16 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from mnemic.errors import DependencyMissing, ParameterError
-from mnemic.models.endpoint import CONNECT_S, NO_KEY, Address, Endpoint, check_prices, named, sendable
+from mnemic.errors import ParameterError
+from mnemic.models.endpoint import CONNECT_S, NO_KEY, Endpoint, Vendor, check_prices, named, sendable
 from mnemic.models.llm import Completion
 from mnemic.models.prompt import Message
 from mnemic.models.retrying import Failure, Patience
@@ -31,9 +29,8 @@ from mnemic.models.retrying import Failure, Patience
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-OPENAI_URL = "https://api.openai.com/v1"
+OPENAI = Vendor("openai", "https://api.openai.com/v1", example="gpt-4o-mini", hottest=2.0)
 Structured = Literal["auto", "json_schema", "json_object", "none"]
-KEY_NAME = "OPENAI_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +86,10 @@ class OpenAIChat:
         label: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        if not model.strip():
-            raise ParameterError("The model has no name. Give one, such as 'openai:gpt-4o-mini'.")
         if structured not in get_args(Structured):
             raise ParameterError(f"structured is one of {', '.join(get_args(Structured))}; {structured!r} was given.")
-        if not 0.0 <= temperature <= 2.0:
-            raise ParameterError(f"The temperature {temperature} is out of range. Give one from 0 to 2.")
         check_prices(price_in, price_out)
-        if find_spec("openai") is None:
-            raise DependencyMissing(
-                f"The model 'openai:{model}' needs the openai client, which is not installed. Install it with: "
-                "pip install 'mnemic[openai]'"
-            )
-        url = (base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).rstrip("/")
-        key = (api_key if api_key is not None else os.environ.get(KEY_NAME, "")).strip()
-        if not key and url == OPENAI_URL:
-            raise ParameterError(
-                f"The model 'openai:{model}' has no key. Set {KEY_NAME}, or OPENAI_BASE_URL for another endpoint."
-            )
+        self._address = OPENAI.address(model, base_url, api_key, temperature)
         self.model = model
         self.temperature = temperature
         self.seed = seed
@@ -115,10 +98,8 @@ class OpenAIChat:
             self.price_in, self.price_out = price_in, price_out
         self._is_auto = structured == "auto"
         self._manner = _Manner("json_schema" if self._is_auto else structured)
-        self._address = Address(url, key)
         changing = self._changing(label)
-        elsewhere = {} if url == OPENAI_URL else {"base_url": self._address.shown}
-        self.spec = named("openai", model, changing | elsewhere)
+        self.spec = OPENAI.spec(model, changing, self._address)
         self._endpoint: Endpoint[AsyncOpenAI] = Endpoint(
             named("openai", model, changing),
             self._address,
@@ -152,7 +133,9 @@ class OpenAIChat:
         seed: int | None = None,
     ) -> Completion:
         """As `LLM.complete`; a seed replaces the one given at the start."""
-        return self._endpoint.checked(self.attempt(messages, schema=schema, max_tokens=max_tokens, seed=seed), KEY_NAME)
+        return self._endpoint.checked(
+            self.attempt(messages, schema=schema, max_tokens=max_tokens, seed=seed), OPENAI.key_name
+        )
 
     async def acomplete(
         self,
@@ -164,7 +147,9 @@ class OpenAIChat:
     ) -> Completion:
         """As `complete`, for coroutines."""
         asked = self._asked(messages, schema, max_tokens, seed)
-        return self._endpoint.checked(await self._endpoint.aask(lambda client: self._once(client, asked)), KEY_NAME)
+        return self._endpoint.checked(
+            await self._endpoint.aask(lambda client: self._once(client, asked)), OPENAI.key_name
+        )
 
     def attempt(
         self,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from mnemic.ops.claims import Claim, claims_in, content, same_owner, verdict
 from mnemic.ops.extract import Fact
+from mnemic.ops.told_change import tells_change, values_after_change
 
 Reading = Callable[[str], list[Claim]]
 CHANGED, SAME_TOPIC = "Changed", "SameTopic"
@@ -33,6 +34,8 @@ def still_standing(facts: Sequence[Fact], read: Reading = claims_in) -> list[Fac
     for fact in facts:
         claims = read(fact.text)
         left = [(one, old) for one, old in left if not takes_back(old, claims)]
+        if values_after_change(fact.text):
+            left = [(one, old) for one, old in left if not tells_change(one.text, fact.text)]
         left.append((fact, claims))
     return [one for one, _ in left]
 
@@ -45,7 +48,7 @@ def related(older: str, newer: str, read: Reading = claims_in) -> str | None:
     >>> related("Ann adopted a puppy from the shelter.", "Ann is so happy with the puppy from the shelter.")
     'React'
     """
-    if takes_back(read(older), read(newer)):
+    if takes_back(read(older), read(newer)) or tells_change(older, newer):
         return CHANGED
     one, other = content(older), content(newer)
     common = one & other

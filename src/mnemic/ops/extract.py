@@ -187,7 +187,7 @@ def _once(facts: Sequence[Fact]) -> list[Fact]:
     kept: dict[tuple[int, str], Fact] = {}
     for fact in facts:
         key = content_hash(fact.text), fact.speaker
-        if first := kept.get(key):
+        if first := kept.pop(key, None):  # said again, it is the newest
             ids = tuple(dict.fromkeys((*first.episode_ids, *fact.episode_ids)))
             fact = Fact(first.text, ids, first.speaker, max(first.said_at, fact.said_at), first.entities, first.path)
         kept[key] = fact

@@ -75,6 +75,24 @@ def clauses(sentence: str) -> list[str]:
     return [*found, said] if said else found
 
 
+def before_question(sentence: str) -> str:
+    """The statement with which a sentence begins that goes on to ask something; the whole sentence where none does.
+
+    >>> before_question("I've booked a room for May 20, how do I get there?")
+    "I've booked a room for May 20"
+    >>> before_question("I run daily and can you help me with that"), before_question("If it rains, can you come?")
+    ('I run daily', 'If it rains, can you come?')
+    """
+    for match in _ASKS.finditer(sentence):
+        head = sentence[: match.start()].rstrip(" ,;–—-")
+        if _OPENS_QUESTION.match(head):
+            return sentence
+        one = statement_in(_CONTRACTED.sub(r"\1 is", head))
+        if one is not None and one.subject and one.object and not one.is_pair:
+            return head
+    return sentence
+
+
 def noun_phrase(text: str) -> str:
     """A subject or object without its article.
 
@@ -84,6 +102,18 @@ def noun_phrase(text: str) -> str:
     return _ARTICLE.sub("", text).strip(' ,;:.!"“”')
 
 
+_ASKED_OF = r"(?:you|we|I|he|she|it|they|there|that|this|my|your|our)"
+_AUXILIARY = r"(?:can|could|would|will|should|shall|do|does|did|is|are|was|were|have|has)"
+_JOINED = r"(?:(?:\s*[,;–—]\s*|\s-\s)(?:(?:and|but|so|or)\s+)?|\s+(?:and|but|or)\s+)"
+_ASKS = re.compile(
+    rf"{_JOINED}(?:{_AUXILIARY}\s+{_ASKED_OF}\b"
+    rf"|(?:how|what|when|where|which|who|why)(?:'s|\s+(?:[\w-]+\s+){{0,3}}?{_AUXILIARY})\s+(?:{_ASKED_OF}|the|some)\b)",
+    re.IGNORECASE,
+)
+_CONTRACTED = re.compile(r"\b(I|you|we|they|he|she|it|that)['’](?:m|re|ve|d|ll|s)\b", re.IGNORECASE)
+_OPENS_QUESTION = re.compile(
+    rf"\s*(?:how|what|when|where|which|who|why|if|{_AUXILIARY}\s+{_ASKED_OF})\b", re.IGNORECASE
+)
 _ARTICLE = re.compile(r"^(?:the|a|an|some|this|that|these|those)\s+", re.IGNORECASE)
 _KEY_VALUE = re.compile(
     r"(?P<key>[^\s:：=?!.,\"][^:：=?!\"]{0,58}?)\s?(?:(?<!\d):|:(?!\d)|[：=]|->)(?!//)\s*(?P<value>[^\s].*)", re.DOTALL

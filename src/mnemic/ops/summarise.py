@@ -229,7 +229,8 @@ def _extract(stated: Sequence[str], max_words: int) -> str:
     stated = list(once.values())
     if len(stated) > MOST_SENTENCES:
         stated = _nearest_to_the_middle(stated)
-    if sum(map(_words, stated)) <= max_words:
+    sizes = list(map(_words, stated))
+    if sum(sizes) <= max_words:
         return " ".join(map(_ended, stated))
     cosines = _cosines(stated)
     rank = _ranked(cosines)
@@ -237,11 +238,12 @@ def _extract(stated: Sequence[str], max_words: int) -> str:
     likest = np.zeros(len(stated))
     chosen: list[int] = []
     left, room = list(range(len(stated))), max_words
-    while left := [at for at in left if _words(stated[at]) <= room and likest[at] < SAME]:
-        best = max(left, key=lambda at: (round(RELEVANCE * rank[at] - (1 - RELEVANCE) * likest[at], 9), -at))
+    while left := [at for at in left if sizes[at] <= room and likest[at] < SAME]:
+        worth = np.round(RELEVANCE * rank[left] - (1 - RELEVANCE) * likest[left], 9)
+        best = left[int(np.argmax(worth))]
         chosen.append(best)
         left.remove(best)
-        room -= _words(stated[best])
+        room -= sizes[best]
         likest = np.maximum(likest, cosines[best])
     if not chosen:
         return _within([stated[int(np.argmax(rank))]], max_words)

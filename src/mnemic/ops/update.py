@@ -21,6 +21,8 @@ from mnemic.models.prompt import Asks, Prompt, Shown, numbered
 from mnemic.ops.claims import Claim, claims_in, content, verdict
 from mnemic.ops.extract import Fact
 from mnemic.ops.repeats import content_hash
+from mnemic.ops.statements import clauses
+from mnemic.ops.told_change import tells_change
 from mnemic.text.terms import normalised
 
 Event = Literal["add", "update", "delete", "none"]
@@ -41,6 +43,7 @@ number of the new statement}]}.
 _PRIORITY: tuple[Relation, ...] = ("same", "contradicts", "resolved", "updates", "refines")
 _ENDING: tuple[Relation, ...] = ("contradicts", "resolved", "updates")
 _UNDERSTOOD_BY_WORDS = 3  # terms that make two statements alike where their claims are not understood
+_MOSTLY = 0.5  # of what a statement is about, that a later one must be about to take its place
 LONGEST_TEXT = 2000  # characters of a text that a model gives
 
 
@@ -143,6 +146,10 @@ def _relation(
     for ending in _ENDING:
         if ending in found:
             return ending
+    if (
+        tells_change(old, new, share=_MOSTLY) and len(clauses(old)) == 1
+    ):  # of a text that says more, the rest would be lost
+        return "updates"
     if "agrees" not in found and old_claims and new_claims:
         return "unrelated"
     by_content = _by_content(old, new, old_claims, new_claims)

@@ -157,7 +157,7 @@ class Removal:
     """What one `remove` took away."""
 
     episodes: int
-    records: int = 0
+    records: int = 0  # that came from them, alone or with others; what else a system makes again is not counted
     links: int = 0
     answers: int = 0  # cached model answers that had seen the removed text
     rebuilt_systems: tuple[str, ...] = ()  # systems whose records of the scope start again from what is left
@@ -216,6 +216,10 @@ class RecordStore(Protocol):
         limit: int | None = None,
     ) -> list[Record]:
         """The system's records in the scope, all or by id, ordered by recorded_at, then id; `after` the one of that id."""
+        ...
+
+    def existing(self, scope: str, ids: Sequence[str]) -> set[str]:
+        """Which of the ids are of records of the scope, whichever system made them."""
         ...
 
     def standing(self, system: str, scope: str) -> Standing:
@@ -284,6 +288,10 @@ class AnswerStore(Protocol):
 
     def retry_unusable(self, system: str, scope: str, *, attempts: int) -> int:
         """Count prompts that were not answered in a usable form as tried at most so often; how many there are."""
+        ...
+
+    def unusable(self) -> dict[str, int]:
+        """How many prompts of each system got no usable answer so far, in all scopes; systems without any are left out."""
         ...
 
     def spent(self, *, scope: str | None = None, day: str | None = None) -> list[Spent]:

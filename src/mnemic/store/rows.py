@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +16,10 @@ EPISODE_COLUMNS = (
     "e.seq, s.path, e.id, e.occurred_at, e.occurred_offset, e.recorded_at, e.role, e.actor, e.session, "
     "e.supersedes, e.echo_of, e.text, e.parts, e.metadata"
 )
+IN_EPISODES = "FROM episodes e JOIN scopes s USING (scope_id)"
 RECORD_COLUMNS = "record_no, id, kind, recorded_at, valid_from, valid_to, retired_at, strength, text, data"
 LINK_COLUMNS = "link_no, id, kind, from_id, to_id, weight, recorded_at, data"
+_CHUNK = 500  # values in one IN (…)
 
 
 def to_json(value: Any) -> str | None:
@@ -185,3 +187,13 @@ def link_from(row: tuple[Any, ...], system: str, scope: str, sources: tuple[str,
 
 def _mapping(data: str | None) -> Mapping[str, Any]:
     return json.loads(data) if data else {}
+
+
+def marks(values: Sequence[Any]) -> str:
+    """The places of these values in an IN (…)."""
+    return ",".join("?" * len(values))
+
+
+def chunks(values: list[Any]) -> Iterable[list[Any]]:
+    """The values, as many at once as one IN (…) takes."""
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))

@@ -8,7 +8,7 @@ position is never used twice, also after the newest episode was forgotten.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -16,16 +16,14 @@ from typing import Any, Literal
 import numpy as np
 
 from mnemic.clock import Clock, SystemClock, from_microseconds, to_microseconds
-from mnemic.errors import EmbedderMismatch, IdConflict, ParameterError
+from mnemic.errors import ParameterError
 from mnemic.model import Episode, Session
 from mnemic.store.contract import Appended, Change, Changes, Entry, IndexRows, Removal, VectorsBy
 from mnemic.store.database import Database
-from mnemic.store.rows import EPISODE_COLUMNS, INSERT_EPISODE, episode_from, episode_row, has_same_content
+from mnemic.store.rows import EPISODE_COLUMNS, IN_EPISODES, chunks, episode_from, marks
 from mnemic.store.sqlite_answers import SqliteAnswers
-from mnemic.store.sqlite_records import SqliteRecords, drop_by_sources, restart_all, write_changes
-
-_IN_EPISODES = "FROM episodes e JOIN scopes s USING (scope_id)"
-_CHUNK = 500  # values in one IN (…)
+from mnemic.store.sqlite_append import append, append_superseding, check_vectors
+from mnemic.store.sqlite_records import SqliteRecords, count_made_from, drop_by_sources, restart_all, write_changes
 
 
 class SqliteStore:
@@ -77,41 +75,15 @@ class SqliteStore:
         """Append a batch atomically and durably; see the contract."""
         if not entries:
             return Appended((), ())
-
-        paths = {entry.episode.scope for entry in entries}
-        has_client_ids = any(entry.is_client_id for entry in entries)
-
-        def job(connection: sqlite3.Connection) -> Appended:
-            _check_vectors(connection, vectors_by)
-            seq, scope_ids = _place(connection, paths)
-            known = _known_ids(connection, entries, scope_ids) if has_client_ids else {}
-            seqs, is_new, rows = [], [], []
-            for entry in entries:
-                episode = entry.episode
-                scope_id = scope_ids[episode.scope]
-                if entry.is_client_id:
-                    earlier = known.get((scope_id, episode.id))
-                    if earlier is not None:
-                        seqs.append(_same_or_conflict(episode, earlier))
-                        is_new.append(False)
-                        continue
-                    known[(scope_id, episode.id)] = (seq, episode)
-                rows.append(episode_row(entry, seq, scope_id))
-                seqs.append(seq)
-                is_new.append(True)
-                seq += 1
-            _insert(connection, rows)
-            return Appended(tuple(seqs), tuple(is_new))
-
-        return self._database.write(job)
+        return self._database.write(lambda connection: append(connection, entries, vectors_by))
 
     def get(self, scope: str, ids: Sequence[str]) -> list[Episode]:
         """The episodes of those ids that the scope has, in log order."""
         found: list[Episode] = []
         with self._database.reading() as connection:
-            for chunk in _chunks(list(dict.fromkeys(ids))):
+            for chunk in chunks(list(dict.fromkeys(ids))):
                 rows = connection.execute(
-                    f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE s.path = ? AND e.id IN ({_marks(chunk)})",
+                    f"SELECT {EPISODE_COLUMNS} {IN_EPISODES} WHERE s.path = ? AND e.id IN ({marks(chunk)})",
                     (scope, *chunk),
                 )
                 found += map(episode_from, rows)
@@ -132,9 +104,9 @@ class SqliteStore:
         """Episodes by position; positions that hold nothing are left out."""
         found: dict[int, Episode] = {}
         with self._database.reading() as connection:
-            for chunk in _chunks([int(seq) for seq in seqs]):
+            for chunk in chunks([int(seq) for seq in seqs]):
                 rows = connection.execute(
-                    f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE e.seq IN ({_marks(chunk)})",
+                    f"SELECT {EPISODE_COLUMNS} {IN_EPISODES} WHERE e.seq IN ({marks(chunk)})",
                     chunk,
                 )
                 found |= {row[0]: episode_from(row) for row in rows}
@@ -149,7 +121,7 @@ class SqliteStore:
             condition += " AND e.session = ?3"
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} "
+                f"SELECT {EPISODE_COLUMNS} {IN_EPISODES} "
                 f"WHERE e.scope_id = (SELECT scope_id FROM scopes WHERE path = ?1) AND {condition} "
                 f"ORDER BY e.seq {order} LIMIT ?4",
                 (scope, bound, session, limit),
@@ -196,9 +168,9 @@ class SqliteStore:
         """Which of the ids the scope already has."""
         found: set[str] = set()
         with self._database.reading() as connection:
-            for chunk in _chunks(list(ids)):
+            for chunk in chunks(list(ids)):
                 rows = connection.execute(
-                    f"SELECT e.id {_IN_EPISODES} WHERE s.path = ? AND e.id IN ({_marks(chunk)})",
+                    f"SELECT e.id {IN_EPISODES} WHERE s.path = ? AND e.id IN ({marks(chunk)})",
                     (scope, *chunk),
                 )
                 found.update(row[0] for row in rows)
@@ -208,7 +180,7 @@ class SqliteStore:
         """The episode that supersedes the one of that id, if any; the newest where there are several."""
         with self._database.reading() as connection:
             row = connection.execute(
-                f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE s.path = ? AND e.supersedes = ? "
+                f"SELECT {EPISODE_COLUMNS} {IN_EPISODES} WHERE s.path = ? AND e.supersedes = ? "
                 "ORDER BY e.seq DESC LIMIT 1",
                 (scope, id),
             ).fetchone()
@@ -218,9 +190,9 @@ class SqliteStore:
         """Every episode that supersedes one of these, in log order."""
         found: dict[int, Episode] = {}
         with self._database.reading() as connection:
-            for chunk in _chunks(list(ids)):
+            for chunk in chunks(list(ids)):
                 rows = connection.execute(
-                    f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE s.path = ? AND e.supersedes IN ({_marks(chunk)})",
+                    f"SELECT {EPISODE_COLUMNS} {IN_EPISODES} WHERE s.path = ? AND e.supersedes IN ({marks(chunk)})",
                     (scope, *chunk),
                 )
                 found |= {row[0]: episode_from(row) for row in rows}
@@ -230,10 +202,10 @@ class SqliteStore:
         """The scope's episodes that only repeat one of these, in log order."""
         found: dict[int, Episode] = {}
         with self._database.reading() as connection:
-            for chunk in _chunks(list(ids)):
+            for chunk in chunks(list(ids)):
                 rows = connection.execute(
-                    f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE s.path = ? AND e.echo_of IS NOT NULL "
-                    f"AND EXISTS (SELECT 1 FROM json_each(e.echo_of) WHERE value IN ({_marks(chunk)}))",
+                    f"SELECT {EPISODE_COLUMNS} {IN_EPISODES} WHERE s.path = ? AND e.echo_of IS NOT NULL "
+                    f"AND EXISTS (SELECT 1 FROM json_each(e.echo_of) WHERE value IN ({marks(chunk)}))",
                     (scope, *chunk),
                 )
                 found |= {row[0]: episode_from(row) for row in rows}
@@ -241,28 +213,7 @@ class SqliteStore:
 
     def append_superseding(self, entry: Entry, vectors_by: VectorsBy | None = None) -> Appended | None:
         """Append an episode that supersedes another, unless something already does; then None, and nothing is written."""
-
-        def job(connection: sqlite3.Connection) -> Appended | None:
-            _check_vectors(connection, vectors_by)
-            episode = entry.episode
-            old = connection.execute(
-                "SELECT e.scope_id FROM episodes e JOIN scopes s USING (scope_id) WHERE s.path = ?1 AND e.id = ?2 AND NOT EXISTS "
-                "(SELECT 1 FROM episodes new WHERE new.scope_id = e.scope_id AND new.supersedes = ?2)",
-                (episode.scope, episode.supersedes),
-            ).fetchone()
-            if old is None:
-                return None
-            if connection.execute(
-                "SELECT 1 FROM episodes WHERE scope_id = ? AND id = ?", (old[0], episode.id)
-            ).fetchone():
-                raise IdConflict(
-                    f"The id {episode.id!r} already names another episode. Nothing was written. Give a new id."
-                )
-            seq, _ = _place(connection, {episode.scope})
-            _insert(connection, [episode_row(entry, seq, old[0])])
-            return Appended((seq,), (True,))
-
-        return self._database.write(job)
+        return self._database.write(lambda connection: append_superseding(connection, entry, vectors_by))
 
     # -- forgetting ---------------------------------------------------------------------------------------
 
@@ -290,6 +241,7 @@ class SqliteStore:
                     "SELECT 1 FROM episodes WHERE seq = ? AND scope_id = ?", (seq, scope_id)
                 ).fetchone()
             ]
+            records, links = count_made_from(connection, present)
             for system, wanted in (changes or {}).items():
                 write_changes(connection, scope_id, system, wanted)
             gone = drop_by_sources(connection, scope_id, present, restart)
@@ -306,7 +258,7 @@ class SqliteStore:
                 for table in ("cursors", "failures", "records", "links", "answers"):
                     connection.execute(f"DELETE FROM {table} WHERE scope_id = ?", (scope_id,))
                 connection.execute("DELETE FROM scopes WHERE scope_id = ?", (scope_id,))
-            return Removal(len(present), gone.records, gone.links, gone.answers, gone.rebuilt_systems)
+            return Removal(len(present), records, links, gone.answers, gone.rebuilt_systems)
 
         return self._database.write(job)
 
@@ -356,12 +308,12 @@ class SqliteStore:
 
     def index_rows(self, scope_ids: Sequence[int], *, after: int = 0, limit: int | None = None) -> IndexRows:
         """What an index needs of the episodes after a position; see the contract."""
-        marks = _marks(scope_ids)
+        places = marks(scope_ids)
         with self._database.snapshot() as connection:
             rows = connection.execute(
                 "SELECT e.seq, e.scope_id, e.occurred_at, e.recorded_at, e.content_hash, e.role, e.actor, e.session,"
                 " e.echo_of IS NOT NULL, e.supersedes, e.terms, e.vector "
-                f"FROM episodes e WHERE e.scope_id IN ({marks}) AND e.seq > ? ORDER BY e.seq LIMIT ?",
+                f"FROM episodes e WHERE e.scope_id IN ({places}) AND e.seq > ? ORDER BY e.seq LIMIT ?",
                 (*scope_ids, after, -1 if limit is None else limit),
             ).fetchall()
             superseded: list[tuple[int, int]] = []
@@ -369,7 +321,7 @@ class SqliteStore:
                 superseded = connection.execute(
                     "SELECT old.seq, new.seq FROM episodes new JOIN episodes old "
                     "ON old.scope_id = new.scope_id AND old.id = new.supersedes "
-                    f"WHERE new.scope_id IN ({marks}) AND new.supersedes IS NOT NULL AND new.seq > ? AND new.seq <= ? "
+                    f"WHERE new.scope_id IN ({places}) AND new.supersedes IS NOT NULL AND new.seq > ? AND new.seq <= ? "
                     "AND old.seq < new.seq ORDER BY new.seq",  # never one that the index does not have yet
                     (*scope_ids, after, rows[-1][0]),
                 ).fetchall()
@@ -381,7 +333,7 @@ class SqliteStore:
         with self._database.reading() as connection:
             return connection.execute(
                 "SELECT seq, metadata FROM episodes "
-                f"WHERE scope_id IN ({_marks(scope_ids)}) AND seq > ? AND metadata IS NOT NULL ORDER BY seq LIMIT ?",
+                f"WHERE scope_id IN ({marks(scope_ids)}) AND seq > ? AND metadata IS NOT NULL ORDER BY seq LIMIT ?",
                 (*scope_ids, after, -1 if limit is None else limit),
             ).fetchall()
 
@@ -389,9 +341,9 @@ class SqliteStore:
         """The positions of the episodes of those ids in the scopes, in log order."""
         found: list[int] = []
         with self._database.reading() as connection:
-            for chunk in _chunks(list(dict.fromkeys(ids))):
+            for chunk in chunks(list(dict.fromkeys(ids))):
                 rows = connection.execute(
-                    f"SELECT seq FROM episodes WHERE scope_id IN ({_marks(scope_ids)}) AND id IN ({_marks(chunk)})",
+                    f"SELECT seq FROM episodes WHERE scope_id IN ({marks(scope_ids)}) AND id IN ({marks(chunk)})",
                     (*scope_ids, *chunk),
                 )
                 found += [row[0] for row in rows]
@@ -401,7 +353,7 @@ class SqliteStore:
         """(newest removal number, seqs removed since removal number `after`)."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT removal_id, seq FROM removals WHERE scope_id IN ({_marks(scope_ids)}) AND removal_id > ? "
+                f"SELECT removal_id, seq FROM removals WHERE scope_id IN ({marks(scope_ids)}) AND removal_id > ? "
                 "ORDER BY removal_id",
                 (*scope_ids, after),
             ).fetchall()
@@ -421,7 +373,7 @@ class SqliteStore:
         """Set the vectors of episodes by position, in one transaction."""
 
         def job(connection: sqlite3.Connection) -> None:
-            _check_vectors(connection, vectors_by)
+            check_vectors(connection, vectors_by)
             connection.executemany("UPDATE episodes SET vector = ?2 WHERE seq = ?1", vectors)
             _next_vectors_version(connection)
 
@@ -542,77 +494,6 @@ class SqliteStore:
         self._database.close()
 
 
-def _place(connection: sqlite3.Connection, paths: Iterable[str]) -> tuple[int, dict[str, int]]:
-    """The next free position, and the numbers of the scopes, made where they are new."""
-    seq, scope_ids = 1, {}
-    for path in sorted(paths):
-        last, removed, scope_id = connection.execute(
-            "SELECT (SELECT max(seq) FROM episodes), (SELECT max(seq) FROM removals),"
-            " (SELECT scope_id FROM scopes WHERE path = ?)",
-            (path,),
-        ).fetchone()
-        if scope_id is None:
-            made = connection.execute("INSERT INTO scopes (path) VALUES (?) RETURNING scope_id", (path,))
-            scope_id = made.fetchone()[0]
-        seq, scope_ids[path] = max(last or 0, removed or 0) + 1, scope_id
-    return seq, scope_ids
-
-
-def _check_vectors(connection: sqlite3.Connection, by: VectorsBy | None) -> None:
-    """Write down whose vectors the store holds, or refuse another's: vectors of two embedders cannot be compared."""
-    if by is None:
-        return
-    embedder, dim = connection.execute(
-        "SELECT (SELECT value FROM meta WHERE key = 'embedder'), (SELECT value FROM meta WHERE key = 'dim')"
-    ).fetchone()
-    if embedder is None:
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", [("embedder", by.embedder), ("dim", str(by.dim))])
-    elif (embedder, dim) != (by.embedder, str(by.dim)):
-        raise EmbedderMismatch(
-            f"The store holds {dim}-dimensional vectors of {embedder} by now; {by.embedder} gave {by.dim}. Nothing was written. "
-            "Open it again with that embedder, or embed everything again: `mnemic reindex --embedder NAME`."
-        )
-
-
-def _insert(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
-    try:
-        connection.executemany(INSERT_EPISODE, rows)
-    except sqlite3.IntegrityError as error:
-        raise IdConflict(
-            "An id that was said to be new already names an episode of its scope. Nothing of this call was written. Leave the id "
-            "out to be given one."
-        ) from error
-
-
-def _known_ids(
-    connection: sqlite3.Connection, entries: Sequence[Entry], scope_ids: Mapping[str, int]
-) -> dict[tuple[int, str], tuple[int, Episode]]:
-    """What the log already has of the ids that callers gave."""
-    wanted: dict[int, list[str]] = {}
-    for entry in entries:
-        if entry.is_client_id:
-            wanted.setdefault(scope_ids[entry.episode.scope], []).append(entry.episode.id)
-    known: dict[tuple[int, str], tuple[int, Episode]] = {}
-    for scope_id, ids in wanted.items():
-        for chunk in _chunks(ids):
-            rows = connection.execute(
-                f"SELECT {EPISODE_COLUMNS} {_IN_EPISODES} WHERE e.scope_id = ? AND e.id IN ({_marks(chunk)})",
-                (scope_id, *chunk),
-            )
-            known |= {(scope_id, row[2]): (row[0], episode_from(row)) for row in rows}
-    return known
-
-
-def _same_or_conflict(episode: Episode, earlier: tuple[int, Episode]) -> int:
-    seq, known = earlier
-    if has_same_content(episode, known):
-        return seq
-    raise IdConflict(
-        f"The id {episode.id[:80]!r} already names other content in the scope {episode.scope!r}. Nothing of this call was "
-        "written. Give the new content its own id, or change the old with update()."
-    )
-
-
 def _has_episodes(connection: sqlite3.Connection, scope_id: int) -> bool:
     return connection.execute("SELECT 1 FROM episodes WHERE scope_id = ? LIMIT 1", (scope_id,)).fetchone() is not None
 
@@ -637,14 +518,6 @@ def _below(prefix: str) -> tuple[str, tuple[str, ...]]:
 def _page(place: str, after: int, newest_first: bool) -> tuple[str, str, int]:
     """The condition on ?2 and the order of a page of what lies behind `after`, and the value of ?2."""
     return (f"{place} < ?2", "DESC", after or 2**62) if newest_first else (f"{place} > ?2", "ASC", after)
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ",".join("?" * len(values))
-
-
-def _chunks(values: list[Any]) -> Iterable[list[Any]]:
-    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
 
 
 def _index_rows(rows: list[Any], superseded: list[tuple[int, int]], dim: int | None) -> IndexRows:

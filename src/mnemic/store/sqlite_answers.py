@@ -62,6 +62,14 @@ class SqliteAnswers:
 
         return self._database.write(job)
 
+    def unusable(self) -> dict[str, int]:
+        """How many prompts of each system got no usable answer so far, in all scopes."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT system, count(*) FROM answers WHERE attempts > 0 GROUP BY system ORDER BY system"
+            ).fetchall()
+        return dict(rows)
+
     def spent(self, *, scope: str | None = None, day: str | None = None) -> list[Spent]:
         """What was spent, by system, step and model."""
         where, values = "1", dict[str, str]()

@@ -33,10 +33,8 @@ _THIS_SCOPE = "(SELECT scope_id FROM scopes WHERE path = ?)"
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What went because of what it came from."""
+    """What went because of what it came from, the records and links apart."""
 
-    records: int = 0
-    links: int = 0
     answers: int = 0
     rebuilt_systems: tuple[str, ...] = ()
 
@@ -157,6 +155,16 @@ class SqliteRecords:
                 (*values, -1 if limit is None else limit),
             ).fetchall()
             return [record_from(row, system, scope, _sources(connection, "record", row[0])) for row in rows]
+
+    def existing(self, scope: str, ids: Sequence[str]) -> set[str]:
+        """Which of the ids are of records of the scope, whichever system made them."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT DISTINCT id FROM records WHERE scope_id = {_THIS_SCOPE} "
+                "AND id IN (SELECT value FROM json_each(?))",
+                (scope, json.dumps(list(ids))),
+            ).fetchall()
+        return {row[0] for row in rows}
 
     def links(self, system: str, scope: str) -> list[Link]:
         """The system's links in the scope, ordered by recorded_at, then id."""
@@ -300,25 +308,10 @@ def drop_by_sources(
     A record with other sources left must not stay as it was, and cannot be patched by us: only its system can make it,
     by observing what is left.
     """
-    systems: set[str] = set()
-    for kind in ("record", "link"):
-        for seq in seqs:
-            systems.update(
-                row[0]
-                for row in connection.execute(
-                    f"SELECT DISTINCT t.system FROM {kind}_sources x JOIN {kind}s t USING ({kind}_no) WHERE x.seq = ?",
-                    (seq,),
-                )
-            )
+    systems = {system for kind in ("record", "link") for system, _ in _made_from(connection, kind, seqs)}
     if seqs:
         systems.update(restart)
-    records = links = 0
-    rebuilt = []
-    for system in sorted(systems):
-        dropped = _restart(connection, scope_id, system)
-        records, links = records + dropped[0], links + dropped[1]
-        if any(dropped):
-            rebuilt.append(system)
+    rebuilt = [system for system in sorted(systems) if _restart(connection, scope_id, system)]
     answers = {
         row[0]
         for seq in seqs
@@ -337,7 +330,24 @@ def drop_by_sources(
             }
     for table in ("answers", "answer_sources"):
         connection.executemany(f"DELETE FROM {table} WHERE answer_no = ?", [(number,) for number in sorted(answers)])
-    return Dropped(records, links, len(answers), tuple(rebuilt))
+    return Dropped(len(answers), tuple(rebuilt))
+
+
+def count_made_from(connection: sqlite3.Connection, seqs: Sequence[int]) -> tuple[int, int]:
+    """How many records and links came from these episodes, alone or with others."""
+    return len(_made_from(connection, "record", seqs)), len(_made_from(connection, "link", seqs))
+
+
+def _made_from(connection: sqlite3.Connection, kind: str, seqs: Sequence[int]) -> set[tuple[str, int]]:
+    """(system, number) of the records or links that came from these episodes, alone or with others."""
+    return {
+        row
+        for seq in seqs
+        for row in connection.execute(
+            f"SELECT t.system, t.{kind}_no FROM {kind}_sources x JOIN {kind}s t USING ({kind}_no) WHERE x.seq = ?",
+            (seq,),
+        )
+    }
 
 
 def restart_all(connection: sqlite3.Connection) -> None:
@@ -353,9 +363,10 @@ def _reset(connection: sqlite3.Connection, system: str, scope: str | None) -> No
         _restart(connection, scope_id, system)
 
 
-def _restart(connection: sqlite3.Connection, scope_id: int, system: str) -> tuple[int, int]:
+def _restart(connection: sqlite3.Connection, scope_id: int, system: str) -> bool:
+    """Drop what the system made in the scope, and whether there was anything."""
     _count_restart(connection)
-    counts = []
+    dropped = 0
     for kind in ("record", "link"):
         connection.execute(
             f"DELETE FROM {kind}_sources WHERE {kind}_no IN (SELECT {kind}_no FROM {kind}s WHERE scope_id = ? AND system = ?)",
@@ -365,9 +376,9 @@ def _restart(connection: sqlite3.Connection, scope_id: int, system: str) -> tupl
             f"DELETE FROM {kind}s WHERE scope_id = ? AND system = ?",
             (scope_id, system),
         )
-        counts.append(cursor.rowcount)
+        dropped += cursor.rowcount
     connection.execute("DELETE FROM cursors WHERE scope_id = ? AND system = ?", (scope_id, system))
-    return counts[0], counts[1]
+    return dropped > 0
 
 
 def _drop(connection: sqlite3.Connection, kind: str, scope_id: int, system: str, ids: Sequence[str]) -> None:

@@ -12,9 +12,10 @@ is linked competes by score for the places that the cue allows; without a model 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice, takewhile
 from typing import Any
 
 import numpy as np
@@ -23,16 +24,29 @@ from numpy.typing import NDArray
 from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.models.prompt import Prompt, Shown
-from mnemic.ops.attributes import GENERAL, Attributes, describe_many
+from mnemic.ops.attributes import describe_many
 from mnemic.store.contract import Changes
-from mnemic.systems.contract import BY, Card, MemorySystem, record_id
+from mnemic.systems.a_mem_notes import (
+    ID,
+    NOTE,
+    attributes_of,
+    content_of,
+    described,
+    key_of,
+    next_version,
+    note_of,
+    own_turn,
+    reindex,
+    version_at,
+)
+from mnemic.systems.contract import Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
-from mnemic.systems.made import Made, holds
+from mnemic.systems.made import Made, Scored
+from mnemic.systems.nearest_first import nearest_first
 from mnemic.systems.view import View
 from mnemic.text.terms import terms
 
-ID = "a-mem"
 EVOLVE = """
 You keep a box of notes in which related notes are linked and describe each other. "note" is a new note; "neighbours" holds
 the stored notes most like it, each with an id. Decide what the new note changes.
@@ -111,7 +125,7 @@ class AMem(MemorySystem):
         summary="Each turn becomes a note with keywords, tags and context, linked to related notes and rewriting them.",
         source="A-MEM: Agentic Memory for LLM Agents, arXiv 2502.12110",
         needs=("embedder", "llm"),
-        makes=("note",),
+        makes=(NOTE,),
         cost="two calls for each turn: one describes it, one links it and rewrites its neighbours; in a recall none, or one "
         "where a question's keywords are asked for",
         flow="E[turn] --> D[keywords, tags, context]\nD --> N[note]\nN --> K[5 nearest notes]\n"
@@ -148,7 +162,7 @@ class AMem(MemorySystem):
         vectors = view.embed(contents)
         documents = view.embed([about.indexed(text) for text, about in zip(contents, described, strict=True)])
         for at, episode in enumerate(said):
-            scored = draft.nearest(vectors[at], self.params.neighbours, kinds=("note",))
+            scored = draft.nearest(vectors[at], self.params.neighbours, kinds=(NOTE,))
             near = [one for one, _ in scored]
             note = note_of(episode, described[at], view.scope)
             if not near:
@@ -176,12 +190,12 @@ class AMem(MemorySystem):
                 has_links = True
             tags = _clean(answer.tags_to_update)
             if tags and tags != tuple(note.data["tags"]):
-                shown = dict.fromkeys((*note.sources, *(_own(other) for other in near)))
-                about = replace(_about(note), tags=tags, path="llm")
+                shown = dict.fromkeys((*note.sources, *(own_turn(other) for other in near)))
+                about = replace(attributes_of(note), tags=tags, path="llm")
                 note = replace(described(note, about), sources=tuple(shown))
                 has_tags = True
         if has_tags:
-            draft.put(note, embed=_about(note).indexed(note.data["content"]))
+            draft.put(note, embed=attributes_of(note).indexed(note.data["content"]))
         else:
             draft.put(note, vector=vector)
         has_changed = has_links or has_tags
@@ -196,13 +210,14 @@ class AMem(MemorySystem):
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         made, vector = view.made, self._query(cue, view)
+        scored: Iterable[Scored]
         if vector is None:
-            words = made.words(terms(cue.text), kinds=("note",), as_of=cue.as_of)
+            words = made.words(terms(cue.text), kinds=(NOTE,), as_of=cue.as_of)
             scored = sorted(
                 ((made.records[id], score) for id, score in words.items()), key=lambda one: (-one[1], one[0].id)
             )
         else:
-            scored = made.scores(vector, kinds=("note",), as_of=cue.as_of)
+            scored = nearest_first(vector, cue, view, (NOTE,))
         signal = "words" if vector is None else "meaning"
         direct = _in_sight(scored, cue, view)
         found = {record.id: (record, score, Reason(signal, score, 1.0)) for record, score in direct}
@@ -232,7 +247,7 @@ class AMem(MemorySystem):
         made, share = view.made, self.params.link_share
         brought: dict[str, tuple[Record, float, Reason]] = {}
         for by, score in direct[: cue.limit]:
-            notes = [version_at(key, made, cue.as_of) for key in _neighbours_of(_key(by), made, cue.as_of)]
+            notes = [version_at(key, made, cue.as_of) for key in _neighbours_of(key_of(by), made, cue.as_of)]
             better = [one for one in notes if one is not None and one.id not in brought]
             better = [one for one in better if one.id not in found or found[one.id][1] < share * score]
             shown = _in_sight([(one, 1.0) for one in better], cue, view)[: self.params.through_each]
@@ -240,127 +255,6 @@ class AMem(MemorySystem):
                 note = f"linked to: {by.data['content'][:80]}"
                 brought[record.id] = record, share * score, Reason("link", score, share, note)
         return brought
-
-
-# -- notes ----------------------------------------------------------------------------------------------------
-
-
-def content_of(episode: Episode) -> str:
-    """A turn as a note holds it: with its speaker, where the speaker has a name.
-
-    >>> from datetime import UTC, datetime
-    >>> at = datetime(2024, 5, 1, tzinfo=UTC)
-    >>> content_of(Episode(text="Hi!", id="e", scope="", occurred_at=at, recorded_at=at, actor="Ann"))
-    'Ann says: Hi!'
-    """
-    return f"{episode.actor} says: {episode.text}" if episode.actor else episode.text
-
-
-def note_of(episode: Episode, about: Attributes, scope: str) -> Record:
-    """The first version of a turn's note; its id is the note's key."""
-    key = record_id(ID, "note", episode.id)
-    bare = Record(
-        id=key,
-        system=ID,
-        scope=scope,
-        kind="note",
-        text="",
-        sources=(episode.id,),
-        recorded_at=episode.recorded_at,
-        valid_from=episode.occurred_at,
-        data={"key": key, "version": 0, "episode": episode.id, "content": content_of(episode)},
-    )
-    return described(bare, about)
-
-
-def described(note: Record, about: Attributes) -> Record:
-    """The note with these keywords, tags and context; what a model wrote of it stands in its text."""
-    data = {
-        **note.data,
-        "keywords": list(about.keywords),
-        "tags": list(about.tags),
-        "context": about.context,
-        BY: about.path,
-    }
-    return replace(note, text=rendered(note.data["content"], about), data=data)
-
-
-def rendered(content: str, about: Attributes) -> str:
-    """A note as an answering model reads it; what was made of its own words by rule is not said again."""
-    if about.path != "llm":
-        return content
-    lines = [content]
-    lines += [f"Context: {about.context}"] if about.context != GENERAL else []
-    lines += [f"Keywords: {', '.join(about.keywords)}"] if about.keywords else []
-    lines += [f"Tags: {', '.join(about.tags)}"] if about.tags else []
-    return "\n".join(lines)
-
-
-def history(key: str, made: Made) -> list[Record]:
-    """All versions of the note with that key, oldest first."""
-    found: list[Record] = []
-    while (record := made.records.get(_version_id(key, len(found)))) is not None:
-        found.append(record)
-    return found
-
-
-def version_at(key: str, made: Made, as_of: datetime | None = None) -> Record | None:
-    """The note as it stands, or as it stood as far as was known at a time."""
-    return next((one for one in history(key, made) if holds(one, as_of)), None)
-
-
-def reindex(draft: Draft, cause: Record) -> list[Record]:
-    """Index the notes that were rewritten since the last time as they read now; the versions made, none the second time.
-
-    cause: the note whose arrival brings it about.
-    """
-    made = []
-    for key in draft.state.pop("stale", []):
-        old = _current(draft, key)
-        if old is None:
-            continue
-        data = {name: value for name, value in old.data.items() if name != "is_stale"}
-        new = _next(old, cause.recorded_at, data)
-        draft.retire(old.id, cause.recorded_at)
-        made.append(draft.put(new, embed=_about(new).indexed(new.data["content"])))
-    return made
-
-
-def _key(record: Record) -> str:
-    return str(record.data["key"])
-
-
-def _own(note: Record) -> str:
-    """The id of the turn that a note is of; its other sources are those that rewrote it."""
-    return str(note.data["episode"])
-
-
-def _version_id(key: str, version: int) -> str:
-    return key if version == 0 else record_id(ID, "version", key, str(version))
-
-
-def _about(note: Record) -> Attributes:
-    data = note.data
-    return Attributes(tuple(data["keywords"]), tuple(data["tags"]), data["context"], data[BY])
-
-
-def _current(draft: Draft, key: str) -> Record | None:
-    version = 0
-    found = None
-    while (record := draft.get(_version_id(key, version))) is not None:
-        found, version = record, version + 1
-    return found
-
-
-def _next(old: Record, at: datetime, data: dict[str, Any]) -> Record:
-    """The version after `old`."""
-    version = old.data["version"] + 1
-    return replace(
-        old,
-        id=_version_id(_key(old), version),
-        recorded_at=at,
-        data={**data, "version": version, "previous": old.id},
-    )
 
 
 # -- evolution ------------------------------------------------------------------------------------------------
@@ -393,18 +287,18 @@ def _rewrite(
     draft: Draft, old: Record, note: Record, near: Sequence[Record], context: str, tags: tuple[str, ...]
 ) -> bool:
     """Put a new version of a neighbour, under the vector of the old one; whether anything changed."""
-    before = _about(old)
+    before = attributes_of(old)
     after = replace(before, context=context or before.context, tags=tags or before.tags, path="llm")
     if (after.context, after.tags) == (before.context, before.tags):
         return False
-    sources = dict.fromkeys((*old.sources, _own(note), *(_own(one) for one in near)))
-    new = described(_next(old, note.recorded_at, {**old.data, "is_stale": True}), after)
+    sources = dict.fromkeys((*old.sources, own_turn(note), *(own_turn(one) for one in near)))
+    new = described(next_version(old, note.recorded_at, {**old.data, "is_stale": True}), after)
     vector = draft.vector(old.id)
     draft.retire(old.id, note.recorded_at, note.valid_from)
     draft.put(replace(new, sources=tuple(sources)), vector=vector)
     stale = draft.state.setdefault("stale", [])
-    if _key(old) not in stale:
-        stale.append(_key(old))
+    if key_of(old) not in stale:
+        stale.append(key_of(old))
     return True
 
 
@@ -422,13 +316,13 @@ def _words(note: Record) -> set[str]:
 
 def _link(note: Record, other: Record) -> Link:
     return Link(
-        id=record_id(ID, "link", _key(note), _key(other)),
+        id=record_id(ID, "link", key_of(note), key_of(other)),
         system=ID,
         scope=note.scope,
         kind="related",
-        from_id=_key(note),
-        to_id=_key(other),
-        sources=(_own(note), _own(other)),
+        from_id=key_of(note),
+        to_id=key_of(other),
+        sources=(own_turn(note), own_turn(other)),
         recorded_at=note.recorded_at,
     )
 
@@ -442,21 +336,15 @@ def _clean(words: Sequence[str]) -> tuple[str, ...]:
 # -- recall ---------------------------------------------------------------------------------------------------
 
 
-def _in_sight(scored: Sequence[tuple[Record, float]], cue: Cue, view: View) -> list[tuple[Record, float]]:
+def _in_sight(scored: Iterable[Scored], cue: Cue, view: View) -> list[Scored]:
     """The foremost notes whose own turn may be seen: a later turn that rewrote a note does not stand for it."""
-    found: list[tuple[Record, float]] = []
-    page = max(50, _NEAR * cue.limit)
-    wanted = cue.limit + page // 2
-    for start in range(0, len(scored), page):
-        some = [one for one in scored[start : start + page] if one[1] > 0.0]
-        own = [replace(record, sources=(_own(record),)) for record, _ in some]
-        found += [
-            (record, min(score, 1.0))
-            for (record, score), is_seen in zip(some, view.sees(own, cue), strict=True)
-            if is_seen
-        ]
-        if len(found) >= wanted or len(some) < page:
-            break
+    found: list[Scored] = []
+    size = max(50, _NEAR * cue.limit)
+    alike = takewhile(lambda one: one[1] > 0.0, scored)
+    while len(found) < cue.limit + size // 2 and (page := list(islice(alike, size))):
+        own = [replace(record, sources=(own_turn(record),)) for record, _ in page]
+        seen = view.sees(own, cue)
+        found += [(record, min(score, 1.0)) for (record, score), is_seen in zip(page, seen, strict=True) if is_seen]
     return found
 
 

@@ -23,6 +23,7 @@ from mnemic.systems.contract import record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
 from mnemic.systems.made import Vector
+from mnemic.systems.parts import LENGTHS
 from mnemic.systems.view import View
 from mnemic.text.sentences import sentences
 from mnemic.text.terms import terms
@@ -52,7 +53,9 @@ class Chunk:
 
     def unit(self, system: str, kind: str, text: str, sources: Sequence[str], by: str, **data: object) -> Record:
         """A unit made of it; equal texts of one kind in a chunk are one unit."""
-        marks = {"provisional": True} if self.is_open else {}
+        marks: dict[str, object] = {"provisional": True} if self.is_open else {}
+        if kind == CHUNK and len(self.turns) == len(self.sources):
+            marks[LENGTHS] = [len(f"{one.speaker}: {one.text}") for one in self.turns]
         return Record(
             id=self.id if kind == CHUNK else record_id(system, kind, self.id, text),
             system=system,
@@ -180,13 +183,16 @@ def _chunks_of(
 
 
 class Standing:
-    """What of the chunks a recall may use, and from where on it takes the episodes themselves."""
+    """What of the chunks a recall may use, and from where on it takes the episodes themselves.
 
-    def __init__(self, cue: Cue, view: View) -> None:
+    chunks: the note of them; of each its last two entries are its last episode and when its end was known.
+    """
+
+    def __init__(self, cue: Cue, view: View, chunks: str = "chunks") -> None:
         self.cue, self._view, state = cue, view, view.made.state
         as_of = None if cue.as_of is None else to_microseconds(cue.as_of)
-        ended = [one for one in state.get("chunks", ()) if as_of is None or one[1] <= as_of]
-        self.after = int(ended[-1][0]) if ended else 0  # the last episode that stands in units
+        ended = [one for one in state.get(chunks, ()) if as_of is None or one[-1] <= as_of]
+        self.after = int(ended[-1][-2]) if ended else 0  # the last episode that stands in units
         is_open = state.get("open")
         self.hidden: frozenset[str] = frozenset(is_open["ids"]) if is_open else frozenset()
         if is_open and as_of is None:

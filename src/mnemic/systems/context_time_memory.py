@@ -14,8 +14,9 @@ A time of what is told of ("when she camped in May, who came?") is no column: su
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -154,13 +155,13 @@ class ContextTimeMemory(MemorySystem):
             return []
         visible = view.visible(cue)
         rows = np.arange(len(index)) if visible is None else np.flatnonzero(visible)
-        table = table_of(index, rows, cue)
+        table = cache(lambda: table_of(index, rows, cue))  # a question of meaning alone does without
         text = self._standing_alone(cue, view, rows)
         asked = self._asked(text, cue, view, table)
         allowed = view.allowed(cue)
         if asked.kind == "semantic" or not asked.chains:
             return _nearest(asked.text, cue, view, allowed, "")
-        kept = [table.follow(chain) for chain in asked.chains]
+        kept = [table().follow(chain) for chain in asked.chains]
         chosen = np.unique(np.concatenate([one.rows for one in kept]))
         if allowed is not None:
             chosen = chosen[allowed[chosen]]
@@ -169,7 +170,7 @@ class ContextTimeMemory(MemorySystem):
             left = np.zeros(len(index), np.bool_)
             left[chosen] = True
             return _nearest(asked.text, cue, view, left, note)
-        return _in_order(chosen, table, cue, view, note)
+        return _in_order(chosen, table(), cue, view, note)
 
     # -- reading the question -----------------------------------------------------------------------------
 
@@ -188,10 +189,9 @@ class ContextTimeMemory(MemorySystem):
         answer = view.ask("rewrite", prompt, AloneAnswer)
         return " ".join(answer.question.split()) or cue.text if answer is not None else cue.text
 
-    def _asked(self, text: str, cue: Cue, view: View, table: Table) -> Asked:
+    def _asked(self, text: str, cue: Cue, view: View, table: Callable[[], Table]) -> Asked:
         speakers = named_speakers(text, view.speaker_test(cue))
-        sessions = _sessions(view.index, table)
-        when = read_when(text, cue.asked_at, lambda: sessions, speakers)
+        when = read_when(text, cue.asked_at, cache(lambda: _sessions(view.index, table())), speakers)
         by_rule = asked_by_rule(text, when, speakers, cue)
         answer = view.ask("classify", Prompt(CLASSIFY, {"question": Shown(text)}, max_tokens=64), KindAnswer)
         kind = answer.kind.strip().lower() if answer is not None else ""
@@ -199,7 +199,7 @@ class ContextTimeMemory(MemorySystem):
             return Asked("semantic", (), text)
         if kind not in ("metadata", "both"):
             return by_rule
-        chain = self._chain(text, cue, view, table)
+        chain = self._chain(text, cue, view, table())
         if not chain:
             return by_rule
         return Asked("metadata" if kind == "metadata" else "both", (chain,), when.rest or text)

@@ -12,7 +12,7 @@ Nothing is written: the changes are, once the observation is over, together with
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +21,8 @@ from typing import Any
 from mnemic.model import Link, Record
 from mnemic.store.contract import Changes
 from mnemic.store.rows import to_json
-from mnemic.systems.made import Made, Scored, Vector, holds, rounded
+from mnemic.systems.made import Beside, Made, Scored, holds, rounded
+from mnemic.systems.made_rows import Vector, VectorRows
 
 
 class Draft:
@@ -31,12 +32,19 @@ class Draft:
     the system observed is forgotten, since it starts again then; still they should hold numbers and ids, no texts.
     """
 
-    def __init__(self, made: Made, embed: Callable[[Sequence[str]], Vector]) -> None:
+    def __init__(
+        self,
+        made: Made,
+        embed: Callable[[Sequence[str]], Vector],
+        superseded: Callable[[Iterable[str], int], set[str]] = lambda ids, at_seq: set(),
+    ) -> None:
         self._made = made
         self._embed = embed
+        self._superseded = superseded  # see `View.superseded`
         self._put: dict[str, Record] = {}
         self._dropped: dict[str, None] = {}
-        self._vectors: dict[str, Vector] = {}
+        self._vectors = VectorRows(made.dim)
+        self._row_of: dict[str, int] = {}  # of the vectors of those that were put
         self._texts: dict[str, str] = {}  # waiting to be embedded, by record
         self._links: dict[str, Link] = {}
         self._dropped_links: dict[str, None] = {}
@@ -67,9 +75,9 @@ class Draft:
         self._dropped.pop(record.id, None)
         self._put[record.id] = record
         self._texts.pop(record.id, None)
-        self._vectors.pop(record.id, None)
+        self._row_of.pop(record.id, None)
         if vector is not None:
-            self._vectors[record.id] = rounded(vector)
+            self._add({record.id: None}, rounded(vector)[None])
         elif embed:
             self._texts[record.id] = record.text if embed is True else str(embed)
         return record
@@ -91,7 +99,7 @@ class Draft:
             self.drop_link(link.id)
         self._put.pop(id, None)
         self._texts.pop(id, None)
-        self._vectors.pop(id, None)
+        self._row_of.pop(id, None)
         if id in self._made.records:
             self._dropped[id] = None
 
@@ -100,7 +108,7 @@ class Draft:
         if id in self._texts:
             self._embed_waiting()
         if id in self._put or id in self._dropped:
-            return self._vectors.get(id)
+            return self._own_vector(id)
         return self._made.vector(id)
 
     def nearest(
@@ -112,17 +120,45 @@ class Draft:
         where: Callable[[Record], bool] | None = None,
         but: Collection[str] = (),
         floor: float = -1.0,
+        standing_at: int | None = None,
     ) -> list[Scored]:
-        """The k current records of the highest cosine with a vector, at least `floor`, best first; ties by id."""
+        """The k current records of the highest cosine with a vector, at least `floor`, best first; ties by id.
+
+        standing_at: leave out what no longer stood at that position of the log (see `standing`).
+        """
         self._embed_waiting()
-        beside = [
-            (one, mine)
-            for id, mine in self._vectors.items()
+        there = [
+            (one, row)
+            for id, row in self._row_of.items()
             if (one := self._put[id]).retired_at is None and id not in but and (kinds is None or one.kind in kinds)
         ]
+        rows = [row for _, row in there]
+        vectors, codes = self._vectors.vectors[rows], self._vectors.codes[rows]
+        beside = Beside([one for one, _ in there], vectors, codes) if there else None
         without = {*self._put, *self._dropped, *but}
-        found = self._made.nearest(vector, k, kinds=kinds, where=where, but=without, beside=beside)
-        return [one for one in found if one[1] >= floor]
+        wanted, found = k, list[Scored]()
+        while True:
+            near = self._made.nearest(vector, wanted, kinds=kinds, where=where, but=without, beside=beside)
+            found = [one for one in near if one[1] >= floor]
+            if standing_at is None:
+                return found
+            stands = self.standing([one for one, _ in found], standing_at)
+            standing = [one for one, is_standing in zip(found, stands, strict=True) if is_standing]
+            if len(standing) >= k or len(found) < wanted:
+                return standing[:k]
+            wanted *= 4
+
+    def standing(self, records: Sequence[Record], at_seq: int) -> list[bool]:
+        """Whether an episode that each was made of stood at that position of the log: was not corrected before or there.
+
+        A record that does not stand is no hit (`View.sees`), so what it says must not count as known: it may be said again.
+        """
+        gone = self._superseded((id for one in records for id in one.sources), at_seq)
+        return [not gone or not one.sources or not gone.issuperset(one.sources) for one in records]
+
+    def stands(self, record: Record, at_seq: int) -> bool:
+        """The same of one record."""
+        return self.standing([record], at_seq)[0]
 
     # -- links --------------------------------------------------------------------------------------------
 
@@ -171,19 +207,31 @@ class Draft:
             drop_records=tuple(self._dropped),
             put_links=tuple(one for id, one in self._links.items() if one != self._made.links.get(id)),
             drop_links=tuple(self._dropped_links),
-            vectors={one.id: self._vectors[one.id].astype("<f2").tobytes() for one in put if one.id in self._vectors},
+            vectors={
+                one.id: vector.astype("<f2").tobytes()
+                for one in put
+                if (vector := self._own_vector(one.id)) is not None
+            },
             state=state,
         )
 
     def _moved(self, id: str) -> bool:
-        new, old = self._vectors.get(id), self._made.vector(id)
+        new, old = self._own_vector(id), self._made.vector(id)
         return (new is None) != (old is None) or (new is not None and old is not None and bool((new != old).any()))
+
+    def _own_vector(self, id: str) -> Vector | None:
+        row = self._row_of.get(id)
+        return None if row is None else self._vectors.vectors[row]
 
     def _embed_waiting(self) -> None:
         if self._texts:
             vectors = self._embed(list(self._texts.values()))
-            self._vectors |= dict(zip(self._texts, vectors, strict=True))
+            self._add(self._texts, vectors)
             self._texts.clear()
+
+    def _add(self, ids: Iterable[str], vectors: Vector) -> None:
+        self._row_of |= {id: row for row, id in enumerate(ids, start=len(self._vectors))}
+        self._vectors.extend(vectors)
 
 
 def as_stored(record: Record) -> Record:

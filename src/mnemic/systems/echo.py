@@ -140,8 +140,9 @@ class Echo(MemorySystem):
         words = np.minimum(sums[rows] / np.float32(ideal), 1.0) if ideal > 0.0 else nothing
         params = self.params
         weights = (params.meaning, params.words) if vector is not None else (0.0, 1.0)
-        spans = [one for one in find_times(cue.text, cue.asked_at) if one.start <= cue.asked_at]
-        time = self._in_time(spans, view, rows, weights[0] * meaning + weights[1] * words) if spans else nothing
+        spans = find_times(cue.text, cue.asked_at)
+        likely = weights[0] * meaning + weights[1] * words
+        time = self._in_time(spans, cue.asked_at, view, rows, likely) if spans else nothing
         share = params.time if time.any() else 0.0
         return rows, {
             "meaning": (meaning, weights[0] * (1.0 - share)),
@@ -149,11 +150,16 @@ class Echo(MemorySystem):
             **({"time": (time, share)} if share else {}),
         }
 
-    def _in_time(self, spans: Sequence[TimeSpan], view: View, rows: NDArray[np.int64], likely: Signal) -> Signal:
-        """[n] 1 where a turn was said in a time or tells of it, less with the distance of what was said outside."""
+    def _in_time(
+        self, spans: Sequence[TimeSpan], now: datetime, view: View, rows: NDArray[np.int64], likely: Signal
+    ) -> Signal:
+        """[n] 1 where a turn was said in a time or tells of it, less with the distance of what was said outside.
+
+        Of a time that is yet to come turns can only tell.
+        """
         said_at = view.index.occurred_at[rows]
         found = np.zeros(len(rows), np.float32)
-        for span in spans:
+        for span in [one for one in spans if one.start <= now]:
             start, end = to_microseconds(span.start), to_microseconds(span.end)
             away = np.maximum(start - said_at, 0) + np.maximum(said_at - (end - 1), 0)
             reach = float(max(min(end - start, 366 * _DAY), _DAY))

@@ -12,7 +12,7 @@ is the classifier.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -21,13 +21,16 @@ from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Record
 from mnemic.models.prompt import Prompt, Shown, numbered
 from mnemic.ops.extract import Fact, extract_facts
+from mnemic.ops.repeats import content_hash
 from mnemic.ops.segment import sessions_in
 from mnemic.ops.update import Relation, relation, superseded
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
-from mnemic.systems.mem0 import Beside, facts_by_rule, hits_of, ranked
+from mnemic.systems.meaning_and_words import hits_of, ranked
+from mnemic.systems.mem0 import Beside, facts_by_rule
 from mnemic.systems.open_units import CONTEXT, Ledger, Vectors, with_before, work
+from mnemic.systems.said_again import Repeats
 from mnemic.systems.view import View
 
 ID = "keep-me-updated"
@@ -111,6 +114,7 @@ class KeepMeUpdated(MemorySystem):
             "By precedence PASS, then DELETE, keeps a new sentence out; stored ones go by any REPLACE or DELETE.",
             "Nothing is removed: what goes is retired with its time, so that the memory of any past session can be asked.",
             "Without a model the memory holds every statement of a message rather than a summary, and changes with each message.",
+            "A sentence said again gains a source, up to eight; what only corrected messages said counts as not stored.",
             "What an assistant says is no evidence about the user, where no model reads the session.",
         ),
     )
@@ -119,13 +123,14 @@ class KeepMeUpdated(MemorySystem):
         self.params = params or Params()
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
-        draft = view.draft()
-        work(view, draft, Sentences(self.params, view, draft))
-        return draft.changes()
+        return self._worked(view)
 
     def consolidate(self, view: View) -> Changes:
+        return self._worked(view, closes=True)
+
+    def _worked(self, view: View, *, closes: bool = False) -> Changes:
         draft = view.draft()
-        work(view, draft, Sentences(self.params, view, draft), closes=True)
+        work(view, draft, Sentences(self.params, view, draft), closes=closes)
         return draft.changes()
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
@@ -140,6 +145,18 @@ def outcome(operations: Sequence[Operation]) -> tuple[bool, list[int]]:
     """
     gone = [at for at, one in enumerate(operations) if one in ("REPLACE", "DELETE")]
     return "PASS" not in operations and "DELETE" not in operations, gone
+
+
+def by_those_that_stand(operations: Sequence[Operation], stands: Sequence[bool]) -> list[Operation]:
+    """The operations, where some old sentences come from corrected messages alone: they do not make a new one needless.
+
+    >>> by_those_that_stand(["PASS", "PASS", "DELETE"], [True, False, False])
+    ['PASS', 'REPLACE', 'DELETE']
+    """
+    return [
+        "REPLACE" if one == "PASS" and not is_standing else one
+        for one, is_standing in zip(operations, stands, strict=True)
+    ]
 
 
 def operation_by_rule(old: str, new: str, similarity: float | None = None) -> Operation:
@@ -176,6 +193,7 @@ class Sentences:
         self._params, self._view, self._draft = params, view, draft
         self._foreseen: dict[str, list[Fact]] = {}
         self._vectors = Vectors(view)
+        self._repeats = Repeats(view, draft)
 
     def cut(self, episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Episode]]:
         """Sessions."""
@@ -192,9 +210,10 @@ class Sentences:
         facts = self._foreseen[episode.id] if episode.id in self._foreseen else self._stated(episode, before)
         self._vectors.know(fact.text for fact in facts)
         for fact in facts:
-            met = self._met(fact)
+            met = self._met(fact, [episode])
             operations = [operation_by_rule(one.text, fact.text, cosine) for one, cosine in met]
             self._apply([(fact, [one for one, _ in met], operations)], [episode], ledger)
+        self._repeats.after_rule()
 
     def by_model(self, unit: Sequence[Episode], before: Sequence[Episode], ledger: Ledger) -> bool:
         """A session's summary meets what was stored before it."""
@@ -202,13 +221,15 @@ class Sentences:
         facts = extract_facts(unit, ask, step="summarise", task=SUMMARISE)
         if not ask.is_answered:
             return False
-        facts, went = without_conflict(facts)
+        place = {one.id: at for at, one in enumerate(unit)}
+        facts.sort(key=lambda fact: max(place[id] for id in fact.episode_ids))  # said again, it is the newest
+        facts, went = without_conflict(facts, self._view.superseded((one.id for one in unit), unit[-1].seq))
         self._vectors.know(fact.text for fact, _ in went)
         for fact, newer in went:  # it held for a part of the session
             self._add(fact, None, [one for one in unit if one.id in fact.episode_ids], ledger)
             self._draft.retire(ledger.put_ids[-1], _known_at(newer, unit), newer.said_at)
         self._vectors.know(fact.text for fact in facts)
-        met = [self._met(fact) for fact in facts]
+        met = [self._met(fact, unit) for fact in facts]
         asked = [at for at, found in enumerate(met) if found]
         prompts = [Prompt(COMPARE, _compared(facts[at], [one for one, _ in met[at]])) for at in asked]
         answers = dict(zip(asked, self._view.ask.many("compare", prompts, OperationsAnswer), strict=True))
@@ -220,15 +241,17 @@ class Sentences:
         return True
 
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
-        """Nothing more is kept of a session."""
+        """Add what was said again."""
+        self._repeats.settle()
 
     # -- inside -------------------------------------------------------------------------------------------
 
     def _stated(self, episode: Episode, before: Sequence[Episode]) -> list[Fact]:
         return [] if episode.role == "assistant" else facts_by_rule(episode, before)
 
-    def _met(self, fact: Fact) -> list[tuple[Record, float]]:
-        return self._draft.nearest(self._vectors[fact.text], self._params.compared, kinds=[SENTENCE])
+    def _met(self, fact: Fact, unit: Sequence[Episode]) -> list[tuple[Record, float]]:
+        vector, most = self._vectors[fact.text], self._params.compared
+        return self._draft.nearest(vector, most, kinds=[SENTENCE], standing_at=unit[0].seq - 1)
 
     def _apply(
         self,
@@ -240,10 +263,11 @@ class Sentences:
         for fact, met, operations in decided:
             said = [one for one in unit if one.id in fact.episode_ids]
             known_at = max(one.recorded_at for one in said)
-            is_kept, gone = outcome(operations)
-            if "PASS" in operations and any(one.supersedes for one in said):
-                # what it corrects may be all that stands behind the old one
-                is_kept, gone = True, sorted({*gone, operations.index("PASS")})
+            stands = self._draft.standing(met, unit[-1].seq)
+            for old, operation, is_standing in zip(met, operations, stands, strict=True):
+                if operation == "PASS" and is_standing and content_hash(old.text) == content_hash(fact.text):
+                    self._repeats.note(old, fact.episode_ids)
+            is_kept, gone = outcome(by_those_that_stand(operations, stands))
             went = [one for at in gone if (one := self._draft.get(met[at].id)) is not None and one.retired_at is None]
             for old in went:
                 ledger.retire(old.id, known_at, superseded(old, fact.said_at).valid_to)
@@ -270,13 +294,20 @@ class Sentences:
         ledger.put(record, vector=self._vectors[fact.text])
 
 
-def without_conflict(facts: Sequence[Fact]) -> tuple[list[Fact], list[tuple[Fact, Fact]]]:
+def without_conflict(
+    facts: Sequence[Fact], corrected: Collection[str] = ()
+) -> tuple[list[Fact], list[tuple[Fact, Fact]]]:
     """(sentences of one session without those that a later one of them repeats, replaces or ends; what was replaced or ended,
-    each with what did it)."""
+    each with what did it).
+
+    corrected: episodes that another one of the session corrects; what only they say keeps no later sentence out.
+    """
     kept: list[Fact] = []
     went: list[tuple[Fact, Fact]] = []
     for fact in facts:
-        is_kept, gone = outcome([operation_by_rule(one.text, fact.text) for one in kept])
+        operations = [operation_by_rule(one.text, fact.text) for one in kept]
+        stands = [not set(one.episode_ids) <= set(corrected) for one in kept]
+        is_kept, gone = outcome(by_those_that_stand(operations, stands))
         went += [(kept[at], fact) for at in gone]
         kept = [one for at, one in enumerate(kept) if at not in gone] + ([fact] if is_kept else [])
     return kept, went

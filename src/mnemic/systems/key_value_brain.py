@@ -33,6 +33,9 @@ from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import Feedback, feedback_in, heard
+from mnemic.systems.made import Scored
+from mnemic.systems.nearest_first import CANDIDATES, hits_of_nearest
+from mnemic.systems.units import episode_at
 from mnemic.systems.view import View
 from mnemic.text.terms import terms
 
@@ -49,7 +52,6 @@ KEY, VALUE = "key", "value"
 TEACHING = ("helpful", "used")  # verdicts that say what a cue should have found
 _LONGEST = 300  # characters of a key
 _QUESTIONS, _CUES, _KEYWORDS = 3, 2, 5
-_CANDIDATES = 400  # keys that are looked at where nothing is filtered
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class KeyValueBrain(MemorySystem):
         for episode in episodes:
             feedback = feedback_in(episode)
             if feedback is not None and feedback.verdict in TEACHING and self.params.learning_rate > 0.0:
-                self._learn(draft, feedback, asked or _at(draft.state.get("asked"), view), episode, view)
+                self._learn(draft, feedback, asked or episode_at(draft.state.get("asked"), view), episode, view)
             elif episode.id in is_heard and episode.role == "user":
                 asked = episode
         if asked is not None:
@@ -202,20 +204,23 @@ class KeyValueBrain(MemorySystem):
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         made, vector = view.made, view.query_vector(cue)
+        wanted = replace(cue, limit=1) if self.params.separation == "max" else cue
+
+        def hits_among(keys: Sequence[Scored]) -> list[Hit]:
+            found = attended(keys, self.params)
+            notes = {
+                value: (Reason("key", score, 1.0, f"{best.data['form']}: {best.text}"),) for value, score, best in found
+            }
+            ranked = [(made.records[value], score) for value, score, _ in found if value in made.records]
+            return view.record_hits(ranked, wanted, lambda record, _: notes[record.id])
+
         if vector is None:
             words = made.words(terms(cue.text), kinds=(KEY,), as_of=cue.as_of)
-            keys = [(made.records[id], score) for id, score in words.items()]
-        elif self.params.separation == "linear" or view.allowed(cue) is not None:
-            keys = made.scores(vector, kinds=(KEY,), as_of=cue.as_of)
-        else:
-            keys = made.nearest(vector, max(_CANDIDATES, 20 * cue.limit), kinds=(KEY,), as_of=cue.as_of)
-        found = attended(keys, self.params)
-        notes = {
-            value: (Reason("key", score, 1.0, f"{best.data['form']}: {best.text}"),) for value, score, best in found
-        }
-        ranked = [(made.records[value], score) for value, score, _ in found if value in made.records]
-        hits = view.record_hits(ranked, cue, lambda record, _: notes[record.id])
-        return hits[:1] if self.params.separation == "max" else hits
+            return hits_among([(made.records[id], score) for id, score in words.items()])
+        if self.params.separation == "linear":  # where each key adds to its value's score, however far it is
+            return hits_among(made.scores(vector, kinds=(KEY,), as_of=cue.as_of))
+        first = max(CANDIDATES, 20 * cue.limit)  # further keys of what these find would add next to nothing
+        return hits_of_nearest(vector, wanted, view, (KEY,), hits_among, first=first)
 
 
 # -- formulas -------------------------------------------------------------------------------------------------
@@ -399,12 +404,6 @@ def _nearest_key(draft: Draft, value: str, cue: NDArray[np.float32]) -> Record |
 # -- the log --------------------------------------------------------------------------------------------------
 
 
-def _at(seq: int | None, view: View) -> Episode | None:
-    """The episode at a position of the log."""
-    found = view.since(seq - 1) if seq else []
-    return found[0] if found and found[0].seq == seq else None
-
-
 def _before(said: Sequence[Episode], last: int | None, view: View) -> list[Episode | None]:
     """For each episode the one that was heard before it."""
-    return [_at(last, view), *said[:-1]] if said else []
+    return [episode_at(last, view), *said[:-1]] if said else []

@@ -19,23 +19,25 @@ import numpy as np
 from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Reason, Record
 from mnemic.models.prompt import Prompt, Shown, turns
-from mnemic.ops.extract import entities_of, facts_in
+from mnemic.ops.extract import entities_of
 from mnemic.ops.keywords import keywords
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
-from mnemic.systems.made import Vector
+from mnemic.systems.made import Vector, holds
+from mnemic.systems.nearest_first import nearest_hits
+from mnemic.systems.parts import LENGTHS, without_corrected
 from mnemic.systems.scratchpad import (
     CHUNK,
     NOTE,
     NOTE_TASK,
     NotesAnswer,
     Scratchpad,
+    Stated,
     bearing_on,
     in_one_line,
     says_something,
-    whom,
 )
 from mnemic.systems.units import said_rows
 from mnemic.systems.uses import best_first
@@ -128,9 +130,11 @@ class Light(MemorySystem):
             "A model is asked about all chunks of a question in one call and not one by one; about those that fit filter_tokens, "
             "instructions first, then the nearest.",
             "The reader's budget and the places of a recall are shared: scratchpad, episodic and working memory each get theirs, "
-            "and what one leaves the others take. In the code the scratchpad is never subtracted, and many retrieved pairs leave "
+            "and what one leaves the others take; a pair longer than the whole share of its store counts as that share. In the "
+            "code the scratchpad is never subtracted, and many retrieved pairs leave "
             "nothing to working memory.",
             "Pairs are ordered by their number, not by ids as text, which put the tenth before the second.",
+            "A message that was corrected is left out of its pair, with the notes made of it by rule; a model's notes stay.",
             "Hits are ranked by one score: likeness for pairs and chunks, what is left of working_weight for the latest pairs.",
             "Notes are counted in tokens by the library's rule, not in characters.",
             "A digest or note names its pair as what it came from, not the history that the model saw with it.",
@@ -165,7 +169,8 @@ class Light(MemorySystem):
             stores, shares, p.reader_tokens, [[count_tokens(hit.text) for hit in one] for one in stores]
         )
         stores = shared_out(stores, shares, cue.limit, [[1] * len(one) for one in stores])
-        return [hit for hit in best_first([hit for one in stores for hit in one], cue) if hit.score >= cue.threshold]
+        hits = without_corrected(best_first([hit for one in stores for hit in one], cue), cue, view)
+        return [hit for hit in hits if hit.score >= cue.threshold]
 
 
 def shared_out(
@@ -173,15 +178,20 @@ def shared_out(
 ) -> list[list[Hit]]:
     """The first of each store as far as its share of the total goes; what one store leaves, the next ones take, in order.
 
-    costs: what each item takes of the total. An item that does not fit ends its store's turn.
+    costs: what each item takes of the total. One that does not fit is passed over; one that is longer than the whole share of
+    its store counts as that share, for else it could never be recalled.
     """
-    taken, left = [0] * len(stores), total
+    taken: list[list[int]] = [[] for _ in stores]
+    left, parts = total, [round(share * total) for share in shares]
     for is_second in (False, True):
-        for at, share in enumerate(shares):
-            allowance = left if is_second else min(left, round(share * total))
-            while taken[at] < len(stores[at]) and (cost := costs[at][taken[at]]) <= allowance:
-                allowance, left, taken[at] = allowance - cost, left - cost, taken[at] + 1
-    return [list(store[:n]) for store, n in zip(stores, taken, strict=True)]
+        for at, part in enumerate(parts):
+            allowance = left if is_second else min(left, part)
+            for place in range(len(stores[at])):
+                cost = min(costs[at][place], part) if part else costs[at][place]
+                if cost <= allowance and place not in taken[at]:
+                    taken[at].append(place)
+                    allowance, left = allowance - cost, left - cost
+    return [[store[place] for place in sorted(places)] for store, places in zip(stores, taken, strict=True)]
 
 
 # -- writing --------------------------------------------------------------------------------------------------
@@ -223,10 +233,11 @@ class _Writer:
         before += [last] if last else []  # it was closed by a message of another session
         digests, notes = self._answers([pair for pair, _ in pairs], before)
         for (pair, closing), digest, note in zip(pairs, digests, notes, strict=True):
-            number = state["pairs"] = int(state.get("pairs", 0)) + 1
-            self._put_pair(pair, closing, number, digest)
+            number, stated = int(state.get("pairs", 0)) + 1, Stated(pair)
+            state["pairs"] = number
+            self._put_pair(pair, closing, number, digest, stated)
             if self._params.scratchpad_tokens:
-                self._scratchpad.note(pair, closing, number, note)
+                self._scratchpad.note(stated, closing, number, note)
         state["done"] = pairs[-1][0][-1].seq
         if self._has_model:
             kept = self._history([*before, *(pair for pair, _ in pairs)])
@@ -258,23 +269,26 @@ class _Writer:
             found.append(pair)
         return [one for pair in reversed(found) for one in pair]
 
-    def _put_pair(self, pair: Sequence[Episode], closing: Episode, number: int, answer: DigestAnswer | None) -> None:
-        digest, path = digest_of(pair, answer)
+    def _put_pair(
+        self, pair: Sequence[Episode], closing: Episode, number: int, answer: DigestAnswer | None, stated: Stated
+    ) -> None:
+        digest, path = digest_of(pair, answer, stated)
+        texts = [f"{one.speaker}: {one.text}" for one in pair]
         record = Record(
             id=record_id(ID, PAIR, pair[0].id),
             system=ID,
             scope=self._view.scope,
             kind=PAIR,
-            text="\n".join(f"{one.speaker}: {one.text}" for one in pair),
+            text="\n".join(texts),
             sources=tuple(one.id for one in pair),
             recorded_at=closing.recorded_at,
             valid_from=pair[0].occurred_at,
-            data={"number": number, "digest": digest, BY: path},
+            data={"number": number, "digest": digest, BY: path, LENGTHS: list(map(len, texts))},
         )
         self._draft.put(record, embed=digest)
 
 
-def digest_of(pair: Sequence[Episode], answer: DigestAnswer | None) -> tuple[str, str]:
+def digest_of(pair: Sequence[Episode], answer: DigestAnswer | None, stated: Stated) -> tuple[str, str]:
     """(what a pair is found by: "key: value" lines and a summary; which path made it)."""
     if answer is not None:
         lines = [
@@ -287,12 +301,10 @@ def digest_of(pair: Sequence[Episode], answer: DigestAnswer | None) -> tuple[str
         if lines:
             return "\n".join(lines), "llm"
     texts = [one.text for one in pair]
-    stated = " ".join(fact.text for one in pair for fact in facts_in(one, whom(one, pair)))
-    names = entities_of(stated or " ".join(texts), [one.actor for one in pair if one.actor])
+    told = " ".join(text for one in stated.facts for text in one) or " ".join(texts)
+    names = entities_of(told, [one.actor for one in pair if one.actor])
     found = [("names", ", ".join(names)), ("topics", ", ".join(keywords(texts, 5, names)))]
-    return "\n".join(
-        [*(f"{key}: {value}" for key, value in found if value), f"Summary: {stated or ' '.join(texts)}"]
-    ), "offline"
+    return "\n".join([*(f"{key}: {value}" for key, value in found if value), f"Summary: {told}"]), "offline"
 
 
 # -- recall ---------------------------------------------------------------------------------------------------
@@ -301,7 +313,7 @@ def digest_of(pair: Sequence[Episode], answer: DigestAnswer | None) -> tuple[str
 def _episodic(cue: Cue, view: View, vector: Vector | None, params: Params) -> list[Hit]:
     cue = replace(cue, limit=max(params.top_pairs, cue.limit))
     if vector is not None:
-        return view.record_hits(view.made.scores(vector, kinds=[PAIR], as_of=cue.as_of), cue)
+        return nearest_hits(cue, view, vector, kinds=[PAIR])
     words = view.made.words(terms(cue.text), kinds=[PAIR], as_of=cue.as_of)
     ranked = sorted(words.items(), key=lambda one: (-one[1], one[0]))
     return view.record_hits(
@@ -311,9 +323,7 @@ def _episodic(cue: Cue, view: View, vector: Vector | None, params: Params) -> li
 
 def _working(cue: Cue, view: View, params: Params) -> list[Hit]:
     """The latest pairs, and the message that waits for its answer: the latest first."""
-    latest = sorted(view.made.current([PAIR], cue.as_of), key=lambda one: -int(one.data["number"]))[
-        : params.working_pairs
-    ]
+    latest = _latest(cue, view, params.working_pairs)
     left = {one.id: params.working_weight * (1.0 - at / params.working_pairs) for at, one in enumerate(latest)}
 
     def why(_: Record, score: float) -> tuple[Reason, ...]:
@@ -322,6 +332,19 @@ def _working(cue: Cue, view: View, params: Params) -> list[Hit]:
 
     ranked = ((one, left[one.id]) for one in latest)
     return [*_waiting(cue, view, params), *view.record_hits(ranked, replace(cue, limit=params.working_pairs), why)]
+
+
+def _latest(cue: Cue, view: View, most: int) -> list[Record]:
+    """The latest pairs, the last one first, by way of their messages in the log."""
+    found: list[Record] = []
+    rows, made = said_rows(view.index, cue), view.made
+    while len(rows) and len(found) < most:
+        rows, part = rows[: -2 * most], rows[-2 * most :]
+        for _, one in sorted(view.episodes(part).items(), reverse=True):
+            pair = made.records.get(record_id(ID, PAIR, one.id))
+            if pair is not None and holds(pair, cue.as_of):
+                found.append(pair)
+    return found[:most]
 
 
 def _waiting(cue: Cue, view: View, params: Params) -> list[Hit]:

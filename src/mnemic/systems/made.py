@@ -9,31 +9,37 @@ was known at an earlier time is then what had been recorded by then and was not 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnemic.clock import to_microseconds
-from mnemic.index.columns import Column
-from mnemic.index.lexical import LexicalIndex
+from mnemic.index import signs
 from mnemic.index.vectors import products
 from mnemic.model import Link, Record
 from mnemic.store.contract import Changes, Standing, Store
-from mnemic.text.terms import terms
+from mnemic.systems.made_rows import NEVER as NEVER
+from mnemic.systems.made_rows import RecordRows, Rows, VectorRows, WordRows
+from mnemic.systems.made_rows import Vector as Vector
 
-Vector = NDArray[np.float32]
 Scored = tuple[Record, float]
-NEVER = np.iinfo(np.int64).max
 _EXACT = 2500  # records whose cosines are all computed; of more, those of the likeliest
-_BREADTH = 96  # directions that tell which are likely
 _LIKELY = 400
+_SPARE = 5000  # rows of records that are gone, beyond as many as are there, before the others are put together anew
 _BLOCK = 128
+
+
+class Beside(NamedTuple):
+    """Further records with their vectors [n, dim] and codes [n, 4], such as a draft has."""
+
+    records: Sequence[Record]
+    vectors: Vector
+    codes: signs.Codes
 
 
 class Made:
@@ -45,16 +51,11 @@ class Made:
         self.records: dict[str, Record] = {}
         self.links: dict[str, Link] = {}
         self.state: Mapping[str, Any] = {}
-        self._links_at: dict[str, tuple[str, ...]] = {}  # ids of links by the id at either end
-        self._row_of: dict[str, int] = {}
-        self._ids = list[str]()  # by row; shared by later versions, which only append
-        self._vectors = Column(np.float32, dim)
-        self._coarse = Column(np.float32, _BREADTH)
-        self._kinds = Column(np.int32)
-        self._recorded = Column(np.int64)
-        self._retired = np.empty(0, np.int64)
-        self._is_there = np.empty(0, np.bool_)
-        self._kind_numbers: dict[str, int] = {}
+        self._links_at: dict[str, tuple[Link, ...]] = {}  # by the id at either end, oldest first
+        self._rows, self._vectors = RecordRows(), VectorRows(dim)  # of the records that have a vector
+        self._words: WordRows | None = None  # of all records, from the first time that words are asked for
+        self._is_followed = False
+        self._codes: dict[frozenset[str] | None, signs.Codes] = {}
 
     @classmethod
     def of(cls, standing: Standing, dim: int) -> Made:
@@ -67,51 +68,18 @@ class Made:
         """What stands once these changes are written. Only the newest may be asked for the next."""
         new = Made(self.dim)
         new.version = version
-        new.records, new.links = dict(self.records), dict(self.links)
         new.state = self.state if changes.state is None else changes.state
-        new._links_at, new._row_of, new._ids = dict(self._links_at), dict(self._row_of), self._ids
-        new._vectors, new._coarse = self._vectors.clone(), self._coarse.clone()
-        new._kinds, new._recorded = self._kinds.clone(), self._recorded.clone()
-        new._kind_numbers = dict(self._kind_numbers)
-        retired, is_there = Column.of(self._retired.copy()), Column.of(self._is_there.copy())
-        for id in changes.drop_records:
-            new.records.pop(id, None)
-            if (row := new._row_of.pop(id, None)) is not None:
-                is_there.values[row] = False
-        fresh: list[tuple[Record, bytes]] = []
-        for record in changes.put_records:
-            row = new._row_of.get(record.id)
-            vector = changes.vectors.get(record.id)
-            if row is not None and vector is not None and self._same(row, vector, record):
-                retired.values[row] = _moment(record.retired_at)
-            elif row is not None:
-                is_there.values[row] = False
-                del new._row_of[record.id]
-                row = None
-            new.records[record.id] = record
-            if row is None and vector is not None:
-                fresh.append((record, vector))
-        if fresh:
-            rows = np.stack([np.frombuffer(vector, "<f2") for _, vector in fresh]).astype(np.float32)
-            first = len(new._vectors)
-            del new._ids[first:]  # of a version that was never written
-            new._vectors.extend(rows)
-            new._coarse.extend(_coarse(rows))
-            new._kinds.extend(np.array([new._kind(record.kind) for record, _ in fresh], np.int32))
-            new._recorded.extend(np.array([to_microseconds(record.recorded_at) for record, _ in fresh], np.int64))
-            retired.extend(np.array([_moment(record.retired_at) for record, _ in fresh], np.int64))
-            is_there.extend(np.ones(len(fresh), np.bool_))
-            for row, (record, _) in enumerate(fresh, start=first):
-                new._row_of[record.id] = row
-                new._ids.append(record.id)
-        new._retired, new._is_there = retired.values, is_there.values
+        new.records, new.links, new._links_at = dict(self.records), dict(self.links), dict(self._links_at)
+        new._put_records(self, changes)
         for id in changes.drop_links:
             new._unlink(id)
         for link in changes.put_links:
             new._unlink(link.id)
             new.links[link.id] = link
             for end in {link.from_id, link.to_id}:
-                new._links_at[end] = (*new._links_at.get(end, ()), link.id)
+                others = new._links_at.get(end, ())
+                at = bisect_right(others, _age(link), key=_age)
+                new._links_at[end] = (*others[:at], link, *others[at:])
         return new
 
     # -- reading ------------------------------------------------------------------------------------------
@@ -126,14 +94,12 @@ class Made:
 
     def vector(self, id: str) -> Vector | None:
         """[dim] the vector of a record, if it has one."""
-        row = self._row_of.get(id)
-        return None if row is None else self._vectors.values[row]
+        row = self._rows.row_of.get(id)
+        return None if row is None else self._vectors.vectors[row]
 
     def links_of(self, id: str) -> list[Link]:
         """The links that begin or end at a record or episode, oldest first."""
-        return sorted(
-            (self.links[link] for link in self._links_at.get(id, ())), key=lambda one: (one.recorded_at, one.id)
-        )
+        return list(self._links_at.get(id, ()))
 
     def nearest(
         self,
@@ -144,56 +110,41 @@ class Made:
         as_of: datetime | None = None,
         where: Callable[[Record], bool] | None = None,
         but: Collection[str] = (),
-        beside: Sequence[tuple[Record, Vector]] = (),
+        beside: Beside | None = None,
     ) -> list[Scored]:
         """The k records of the highest cosine with a vector, best first; ties by id.
 
-        where: what else must hold of a record. but: ids to leave out. beside: further records with their vectors, such as a
-        draft has. In a large scope the cosines of the likeliest few hundred are computed; `scores` computes all. What is
-        found does not depend on which of the records stand beside.
+        where: what else must hold of a record. but: ids to leave out. In a large scope, and for k up to 100, the cosines
+        of the likeliest few hundred are computed; of all where too few of those fit. `scores` always computes all. What
+        is found does not depend on which of the records stand beside.
         """
-        mask = self._mask(kinds, as_of)
-        mask[[row for id in but if (row := self._row_of.get(id)) is not None]] = False
-        rows = np.flatnonzero(mask)
-        if len(rows) + len(beside) > _EXACT and k <= _LIKELY // 4 and where is None:
-            direction = _coarse(vector[None])[0]
-            rough = products(self._coarse.values, direction)[rows]
-            others = products(_coarse(np.stack([one for _, one in beside])), direction) if beside else rough[:0]
-            both = np.concatenate([rough, others])
-            cut = np.partition(both, len(both) - _LIKELY)[len(both) - _LIKELY]
-            rows = rows[rough >= cut]
-            beside = [one for one, score in zip(beside, others.tolist(), strict=True) if score >= cut]
-        cosines = self._cosines(rows, vector)
-        if where is None and len(rows) > k > 0:
-            cut = np.partition(cosines, len(rows) - k)[len(rows) - k]
-            rows, cosines = rows[cosines >= cut], cosines[cosines >= cut]
-        records = [self.records[self._ids[row]] for row in rows.tolist()]
-        found = list(zip(records, cosines.tolist(), strict=True))
-        if beside:
-            near = products(np.stack([one for _, one in beside]), vector).tolist()
-            found += [(record, cosine) for (record, _), cosine in zip(beside, near, strict=True)]
-        found = [one for one in found if where is None or where(one[0])]
-        return sorted(found, key=lambda one: (-one[1], one[0].id))[: max(k, 0)]
+        rows = self._rows.sight(kinds, as_of)
+        hidden = self._rows.places(rows, but)
+        others = np.arange(0 if beside is None else len(beside.records))
+        if len(rows) - len(hidden) + len(others) > _EXACT and k <= _LIKELY // 4:
+            code = signs.codes(vector[None])[0]
+            far = signs.distances(self._codes_of(rows, kinds, as_of), code)
+            far[hidden] = signs.BITS + 1
+            both = far if beside is None else np.concatenate([far, signs.distances(beside.codes.T, code)])
+            cut = np.partition(both, _LIKELY - 1)[_LIKELY - 1]
+            likely = rows[both[: len(rows)] <= cut], others[both[len(rows) :] <= cut]
+            found = self._scored(vector, k, likely, beside, where)
+            if where is None or len(found) >= _LIKELY // 2:
+                return _first(k, found)
+        return _first(k, self._scored(vector, k, (np.delete(rows, hidden), others), beside, where))
 
     def scores(
         self, vector: Vector | None, *, kinds: Collection[str] | None = None, as_of: datetime | None = None
     ) -> list[Scored]:
         """Every record that has a vector with its cosine, best first; ties by id. Without a vector, all 0."""
-        rows = np.flatnonzero(self._mask(kinds, as_of))
+        rows = self._rows.sight(kinds, as_of)
         cosines = np.zeros(len(rows), np.float32) if vector is None else self._cosines(rows, vector)
-        order = np.lexsort((self._rank[rows], -cosines))
+        ids = self._rows.ids
+        order = _best_first(rows, cosines, ids)
         return [
-            (self.records[self._ids[row]], cosine)
+            (self.records[ids[row]], cosine)
             for row, cosine in zip(rows[order].tolist(), cosines[order].tolist(), strict=True)
         ]
-
-    @cached_property
-    def _rank(self) -> NDArray[np.int64]:
-        """[rows] the place of each row's id among all."""
-        order = sorted(range(len(self._vectors)), key=self._ids.__getitem__)
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        return rank
 
     def words(
         self, wanted: Sequence[str], *, kinds: Collection[str] | None = None, as_of: datetime | None = None
@@ -208,41 +159,80 @@ class Made:
         """The same, not scaled: the sums as they are."""
         return self._bm25(wanted, kinds, as_of)[0]
 
-    def _bm25(
-        self, wanted: Sequence[str], kinds: Collection[str] | None, as_of: datetime | None
-    ) -> tuple[dict[str, float], float]:
-        index, ids = self._lexical
-        if not ids:
-            return {}, 1.0
-        seen = np.array(
-            [holds(self.records[id], as_of) and (kinds is None or self.records[id].kind in kinds) for id in ids],
-            np.bool_,
-        )
-        scores, ideal = index.scores(wanted, seen)
-        return {ids[row]: float(scores[row]) for row in np.flatnonzero(scores > 0.0).tolist()}, ideal or 1.0
-
-    @cached_property
-    def _lexical(self) -> tuple[LexicalIndex, list[str]]:
-        index, ids = LexicalIndex(), sorted(self.records)
-        index.extend([" ".join(terms(self.records[id].text)) for id in ids])
-        return index, ids
-
     # -- inside -------------------------------------------------------------------------------------------
 
-    def _mask(self, kinds: Collection[str] | None, as_of: datetime | None) -> NDArray[np.bool_]:
-        at = NEVER - 1 if as_of is None else to_microseconds(as_of)
-        mask: NDArray[np.bool_] = self._is_there & (self._retired > at)
-        if as_of is not None:
-            mask &= self._recorded.values <= at
-        if kinds is not None:
-            mask &= np.isin(
-                self._kinds.values, [self._kind_numbers[kind] for kind in kinds if kind in self._kind_numbers]
-            )
-        return mask
+    def _put_records(self, before: Made, changes: Changes) -> None:
+        put = tuple({one.id: one for one in changes.put_records}.values())
+        gone = dict.fromkeys(changes.drop_records)
+        same, fresh = list[Record](), list[tuple[Record, bytes]]()
+        for one in put:
+            row, vector = before._rows.row_of.get(one.id), changes.vectors.get(one.id)
+            is_same = row is not None and one.id not in gone and vector is not None
+            if is_same and row is not None and before._is_vector(row, vector) and before._rows.fits(row, one):
+                same.append(one)
+            elif vector is not None:
+                fresh.append((one, vector))
+            else:
+                gone[one.id] = None
+        self._rows = before._rows.after(gone, same, [one for one, _ in fresh])
+        self._vectors = before._vectors.clone()
+        if fresh:
+            self._vectors.extend(np.stack([_read(vector) for _, vector in fresh]))
+        if before._words is not None and not before._is_followed:
+            self._words = before._words.after(before.records, changes.drop_records, put)
+        before._is_followed = True  # the words of a state grow into those of the next one, and of no other
+        for id in changes.drop_records:
+            self.records.pop(id, None)
+        self.records |= {one.id: one for one in put}
+        if len(self._vectors) > 2 * len(self._rows.row_of) + _SPARE:
+            self._gather()
 
-    def _cosines(self, rows: NDArray[np.int64], vector: Vector) -> Vector:
+    def _gather(self) -> None:
+        """Put the rows that are there together, without those of records that are gone."""
+        kept = sorted(self._rows.row_of.items(), key=lambda one: one[1])
+        vectors = VectorRows(self.dim)
+        vectors.extend(self._vectors.vectors[[row for _, row in kept]])
+        self._rows = RecordRows().after((), (), [self.records[id] for id, _ in kept])
+        self._vectors, self._words = vectors, None
+
+    def _scored(
+        self,
+        vector: Vector,
+        k: int,
+        among: tuple[Rows, Rows],
+        beside: Beside | None,
+        where: Callable[[Record], bool] | None,
+    ) -> list[Scored]:
+        """Some rows, and some that stand beside, that fit; without `where` the k best of them alone, with their ties."""
+        rows, others = among
+        ids, records = self._rows.ids, self.records
+        cosines = self._cosines(rows, vector)
+        if beside is not None:
+            cosines = np.concatenate([cosines, products(beside.vectors[others], vector)])
+        places = np.arange(len(cosines))
+        if where is None and len(cosines) > k > 0:
+            places = np.flatnonzero(cosines >= np.partition(cosines, len(cosines) - k)[len(cosines) - k])
+        scored = [
+            (
+                records[ids[rows[at]]] if at < len(rows) or beside is None else beside.records[others[at - len(rows)]],
+                cosine,
+            )
+            for at, cosine in zip(places.tolist(), cosines[places].tolist(), strict=True)
+        ]
+        return [one for one in scored if where is None or where(one[0])]
+
+    def _codes_of(self, rows: Rows, kinds: Collection[str] | None, as_of: datetime | None) -> signs.Codes:
+        """[4, n] the codes of a sight, of what holds now laid out once."""
+        if as_of is not None:
+            return self._vectors.codes[rows].T
+        key = None if kinds is None else frozenset(kinds)
+        if (found := self._codes.get(key)) is None:
+            found = self._codes[key] = np.ascontiguousarray(self._vectors.codes[rows].T)
+        return found
+
+    def _cosines(self, rows: Rows, vector: Vector) -> Vector:
         """[n] of some rows; where they are most of all, those of all take less time than copying them."""
-        values = self._vectors.values
+        values = self._vectors.vectors
         if 2 * len(rows) > len(values):
             return products(values, vector)[rows]
         found, room = np.empty(len(rows), np.float32), np.empty((_BLOCK, self.dim), np.float32)
@@ -253,22 +243,23 @@ class Made:
             )
         return found
 
-    def _same(self, row: int, vector: bytes, record: Record) -> bool:
-        return (
-            bool((self._vectors.values[row] == np.frombuffer(vector, "<f2")).all())
-            if row < len(self._vectors)
-            and self._kinds.values[row] == self._kind_numbers.get(record.kind)
-            and self._recorded.values[row] == to_microseconds(record.recorded_at)
-            else False
-        )
+    def _bm25(
+        self, wanted: Sequence[str], kinds: Collection[str] | None, as_of: datetime | None
+    ) -> tuple[dict[str, float], float]:
+        words = self._words
+        if words is None:
+            words = self._words = WordRows.of(self.records.values())
+        scores, ideal = words.index.scores(wanted, words.rows.mask(kinds, as_of))
+        ids = words.rows.ids
+        return {ids[row]: float(scores[row]) for row in np.flatnonzero(scores > 0.0).tolist()}, ideal or 1.0
 
-    def _kind(self, kind: str) -> int:
-        return self._kind_numbers.setdefault(kind, len(self._kind_numbers))
+    def _is_vector(self, row: int, vector: bytes | None) -> bool:
+        return vector is not None and bool((self._vectors.vectors[row] == _read(vector)).all())
 
     def _unlink(self, id: str) -> None:
         if (link := self.links.pop(id, None)) is not None:
             for end in {link.from_id, link.to_id}:
-                self._links_at[end] = tuple(other for other in self._links_at[end] if other != id)
+                self._links_at[end] = tuple(other for other in self._links_at[end] if other.id != id)
 
 
 class MadeLibrary:
@@ -320,21 +311,27 @@ def rounded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return vectors.astype("<f2").astype(np.float32)
 
 
-def _moment(at: datetime | None) -> int:
-    return NEVER if at is None else to_microseconds(at)
+def _age(link: Link) -> tuple[datetime, str]:
+    return link.recorded_at, link.id
 
 
-_directions: dict[int, Vector] = {}
+def _read(vector: bytes) -> Vector:
+    return np.frombuffer(vector, "<f2").astype(np.float32)
 
 
-def _coarse(rows: Vector) -> Vector:
-    """[n, 96] what is left of vectors in some fixed directions; cosines survive to about 0.1."""
-    dim = rows.shape[1]
-    if dim not in _directions:
-        made = np.random.default_rng(dim).standard_normal((dim, _BREADTH)).astype(np.float32)
-        _directions[dim] = made / np.float32(np.sqrt(_BREADTH))
-    found: Vector = np.einsum("nd,db->nb", rows, _directions[dim])
-    return found
+def _first(k: int, scored: Iterable[Scored]) -> list[Scored]:
+    return sorted(scored, key=lambda one: (-one[1], one[0].id))[: max(k, 0)]
+
+
+def _best_first(rows: Rows, cosines: Vector, ids: Sequence[str]) -> NDArray[np.int64]:
+    """[n] the order of falling cosines; where some are equal, of ids."""
+    order = np.argsort(-cosines, kind="stable")
+    ordered = cosines[order]
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(ordered) != 0.0) + 1, [len(order)]])
+    for run in np.flatnonzero(np.diff(starts) > 1).tolist():
+        tied = order[starts[run] : starts[run + 1]]
+        tied[:] = sorted(tied.tolist(), key=lambda at: ids[int(rows[at])])
+    return order
 
 
 def by_id(records: Iterable[Record]) -> dict[str, Record]:

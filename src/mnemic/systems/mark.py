@@ -11,36 +11,42 @@ Departs: see `Mark.card.departures`; the paper gives no formulas, so all numbers
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import numpy as np
-
 from mnemic.errors import ParameterError
+from mnemic.index.vectors import products
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
-from mnemic.models.prompt import Prompt, numbered, turns
 from mnemic.ops.claims import Claim, claims_in, verdict
 from mnemic.ops.decay import days, persistence
-from mnemic.ops.extract import LONGEST_FACT, entities_of, facts_in
+from mnemic.ops.extract import entities_of
 from mnemic.ops.repeats import content_hash, has_number
 from mnemic.ops.repeats import turns as turns_round
-from mnemic.ops.summarise import central
 from mnemic.ops.update import superseded
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
-from mnemic.systems.made import Made, Vector
+from mnemic.systems.made import Made, Scored, Vector, holds
+from mnemic.systems.mark_agents import (
+    QUESTION,
+    RESIDUAL,
+    RESPONSE,
+    TYPES,
+    MemoriesAnswer,
+    Refined,
+    by_rule,
+    checked,
+    prompt_of,
+)
+from mnemic.systems.nearest_first import hits_of_nearest
 from mnemic.systems.open_units import Ledger
 from mnemic.systems.units import closed_units, is_new_session, open_session_after, open_unit
-from mnemic.systems.uses import Use, best_first, note_use, uses_of
+from mnemic.systems.uses import USE, Use, best_first, note_use, uses_of
 from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import normalised, terms
 
 ID = "mark"
-RESIDUAL, QUESTION, RESPONSE = "residual", "user_question", "llm_response"
-TYPES = (RESIDUAL, QUESTION, RESPONSE)
 CONFIRMED = "confirmed"  # the kind of link from a memory to an episode that says it again
 PRIOR = {QUESTION: 0.7, RESIDUAL: 0.5, RESPONSE: 0.2}  # trust before anybody said anything of a memory
 _PRIOR_WEIGHT = 2.0  # as many verdicts as the prior counts for
@@ -49,22 +55,6 @@ _BAD = {"unhelpful": 1.0, "wrong": 4.0}
 _ENDING = ("contradicts", "updates", "resolved")
 _NEAR = 4  # memories that a new one is compared with
 _AFTERWARDS = timedelta(microseconds=1)  # what is made of an open conversation is known after its last message
-
-_FRAME = """
-"turns" holds a conversation; each turn has a number, a time, a speaker and a text. "memories" holds what is remembered of this
-kind already, so that you need not say it again. %s
-Each memory is one sentence that can be understood alone, with names, numbers and dates as they were given. Conclude nothing, and
-give none where there is nothing. "turns" of a memory are the numbers of the turns that it comes from; "term" is the abbreviation
-or term that it explains, "" for none.
-Answer with {"memories": [{"text": the sentence, "turns": [numbers], "term": text}]}.
-"""
-TASKS = {
-    RESIDUAL: _FRAME
-    % "Write down insights about the field that hold beyond this conversation: rules, causes, how things are done.",
-    QUESTION: _FRAME
-    % "Write down what the user stated: facts, needs, corrections, and what terms and abbreviations mean to them.",
-    RESPONSE: _FRAME % "Write down the key elements of the assistant's answers, on which a later answer could build.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,33 +93,6 @@ class Params:
             raise ParameterError("recency_weight and use_weight: give 0 or more.")
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryAnswer:
-    """A memory, as an agent gives it."""
-
-    text: str = ""
-    turns: list[int] = field(default_factory=list)
-    term: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MemoriesAnswer:
-    """What an agent answers."""
-
-    memories: list[MemoryAnswer] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Refined:
-    """A memory before it is compared with others."""
-
-    kind: str
-    text: str
-    said: tuple[Episode, ...]  # the turns that it comes from
-    path: str
-    term: str = ""
-
-
 class Mark(MemorySystem):
     """Refined memories of three types, with persistence and trust."""
 
@@ -160,10 +123,10 @@ class Mark(MemorySystem):
             "A contradicted memory is retired, unless it is trusted more by a margin: then the newer one is not kept. Nothing is "
             "dropped for age; what feedback speaks against is recalled no more.",
             "A copy is a dated link to the memory that it confirms; it changes no record, so that an earlier "
-            "time can be asked about.",
-            "A conversation ends with a silence or another session; in consolidate the open one is refined for "
-            "now, and taken back "
-            "when more is observed.",
+            "time can be asked about, and its turn stands among the sources of a hit.",
+            "A conversation ends with a silence or another session; until then it is recalled as it was said. In consolidate "
+            "it is refined for now, which is taken back when more is observed; as of an earlier time it is always shown as "
+            "it was said.",
             "A term that the cue uses is resolved before the search, by the explanation that was remembered.",
             "A memory's user is its scope; its uses, trust and persistence are counted from feedback when it is recalled.",
             "A memory names the turns that it comes from, not all that its agent saw in the same call.",
@@ -195,48 +158,54 @@ class Mark(MemorySystem):
             ledger = Ledger(draft)
             _Builder(view, self.params).refine(unit, unit[-1].recorded_at + _AFTERWARDS, ledger, is_provisional=True)
             if noted := ledger.noted():
-                draft.state["open"] = noted
+                draft.state["open"] = {**noted, "seq": unit[-1].seq}
         return draft.changes()
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         explained = _explained(cue, view)
         text = " ".join([cue.text, *(one.text for one in explained)])
         vector = view.query_vector(cue, text)
-        likeness = _likeness(cue, view, vector, text)
-        likeness |= {one.id: 1.0 for one in explained}
-        scores: dict[str, tuple[float, float]] = {}  # persistence and trust
-        for id in likeness:
-            record = view.made.records[id]
-            uses = uses_of(view.made, [record.id, *record.sources], cue)
-            scores[id] = _squashed(_persistence(record, uses, view.made, cue, self.params)), trust_of(record, uses)
-            is_spoken_for = any(use.verdict in _GOOD for use in uses)
-            if (record.kind == RESPONSE and self.params.require_feedback and not is_spoken_for) or (
-                scores[id][1] < self.params.archive_below and any(use.verdict in _BAD for use in uses)
-            ):
-                del scores[id]
-        p, terms_of = self.params, {one.id for one in explained}
-
-        def score(id: str) -> float:
-            lasting, trust = scores[id]
-            return likeness[id] * (p.meaning + p.persistence * lasting + p.trust * trust)
-
-        def why(record: Record, _: float) -> tuple[Reason, ...]:
-            near, (lasting, trust) = likeness[record.id], scores[record.id]
-            signal = "term" if record.id in terms_of else "meaning"
-            return (
-                Reason(signal, near, p.meaning),
-                Reason("persistence", lasting, near * p.persistence),
-                Reason("trust", trust, near * p.trust),
-            )
-
         hits: list[Hit] = []
-        for kind in p.types:
-            ranked = sorted(
-                (id for id in scores if view.made.records[id].kind == kind), key=lambda id: (-score(id), id)
+        for kind in self.params.types:
+            own = [one for one in explained if one.kind == kind]
+            hits += self._of_type(kind, own, vector, text, replace(cue, limit=min(cue.limit, self.params.top_k)), view)
+        for_now = view.made.state.get("open", {}) if cue.as_of is None else {}
+        after = int(for_now["seq"]) if "seq" in for_now else open_session_after(view, cue, self._gap)
+        return best_first([*hits, *view.tail_hits(cue, after=after)], cue)
+
+    def _of_type(
+        self, kind: str, explained: Sequence[Record], vector: Vector | None, text: str, cue: Cue, view: View
+    ) -> list[Hit]:
+        """The hits of one type; the explanations of the cue's own terms count as fully alike."""
+
+        def hits_among(scored: Iterable[Scored]) -> list[Hit]:
+            likeness = {
+                record.id: (record, min(cosine, 1.0))
+                for record, cosine in scored
+                if cosine > 0.0 and (cue.as_of is None or not record.data.get("provisional"))
+            }
+            likeness |= {one.id: (one, 1.0) for one in explained}
+            known = [_Judged.of(record, near, cue, view.made, self.params) for record, near in likeness.values()]
+            judged = {one.record.id: one for one in known if one.is_recalled(self.params)}
+            ranked = sorted(judged.values(), key=lambda one: (-one.score(self.params), one.record.id))
+            terms_of = {one.id for one in explained}
+
+            def why(record: Record, _: float) -> tuple[Reason, ...]:
+                return judged[record.id].reasons(self.params, "term" if record.id in terms_of else "meaning")
+
+            return view.record_hits(((one.record, one.score(self.params)) for one in ranked), cue, why)
+
+        made = view.made
+        if vector is None:
+            words = made.words(terms(text), kinds=[kind], as_of=cue.as_of)
+            return hits_among((made.records[id], score) for id, score in words.items())
+        if kind == RESPONSE and self.params.require_feedback:  # of which few may be recalled at all
+            return hits_among(
+                (one, float(products(found[None], vector)[0]))
+                for one in _spoken_for(kind, cue, made)
+                if (found := made.vector(one.id)) is not None
             )
-            wanted = replace(cue, limit=min(cue.limit, p.top_k))
-            hits += view.record_hits(((view.made.records[id], score(id)) for id in ranked), wanted, why)
-        return best_first([*hits, *view.tail_hits(cue, after=open_session_after(view, cue, self._gap))], cue)
+        return hits_of_nearest(vector, cue, view, [kind], hits_among)
 
 
 # -- scores ---------------------------------------------------------------------------------------------------
@@ -249,27 +218,55 @@ def trust_of(record: Record, uses: Sequence[Use]) -> float:
     return (PRIOR[record.kind] * _PRIOR_WEIGHT + good) / (_PRIOR_WEIGHT + good + bad)
 
 
-def _persistence(record: Record, uses: Sequence[Use], made: Made, cue: Cue, params: Params) -> float:
-    confirmed = [
-        link
-        for link in made.links_of(record.id)
-        if link.kind == CONFIRMED and (cue.as_of is None or link.recorded_at <= cue.as_of)
-    ]
-    moments = [use.at for use in uses if use.is_recall]
-    said_again = [datetime.fromisoformat(link.data["at"]) for link in confirmed]
-    moments += [at for at in said_again if at <= cue.asked_at]
-    latest = max([record.valid_from or record.recorded_at, *moments])
-    return persistence(
-        max(days(cue.asked_at) - days(latest), 0.0),
-        len(moments),
-        stability_days=params.stability_days,
-        recency_weight=params.recency_weight,
-        use_weight=params.use_weight,
-    )
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A memory as a cue finds it: with every turn that confirmed it, and what is thought of it."""
 
+    record: Record
+    likeness: float
+    persistence: float  # in [0, 1)
+    trust: float
+    uses: Sequence[Use]
 
-def _squashed(value: float) -> float:
-    return value / (1.0 + value)
+    @classmethod
+    def of(cls, record: Record, likeness: float, cue: Cue, made: Made, params: Params) -> _Judged:
+        uses = uses_of(made, [record.id, *record.sources], cue)
+        confirmed = [
+            link
+            for link in made.links_of(record.id)
+            if link.kind == CONFIRMED and (cue.as_of is None or link.recorded_at <= cue.as_of)
+        ]
+        said_again = [datetime.fromisoformat(link.data["at"]) for link in confirmed]
+        moments = [use.at for use in uses if use.is_recall] + [at for at in said_again if at <= cue.asked_at]
+        latest = max([record.valid_from or record.recorded_at, *moments])
+        lasting = persistence(
+            max(days(cue.asked_at) - days(latest), 0.0),
+            len(moments),
+            stability_days=params.stability_days,
+            recency_weight=params.recency_weight,
+            use_weight=params.use_weight,
+        )
+        sources = tuple(dict.fromkeys((*record.sources, *(link.to_id for link in confirmed))))
+        as_known = replace(record, sources=sources) if confirmed else record
+        return cls(as_known, likeness, lasting / (1.0 + lasting), trust_of(record, uses), uses)
+
+    def is_recalled(self, params: Params) -> bool:
+        """Not an answer that no feedback speaks for, nor what feedback took all trust from."""
+        verdicts = {use.verdict for use in self.uses}
+        if self.record.kind == RESPONSE and params.require_feedback and verdicts.isdisjoint(_GOOD):
+            return False
+        return self.trust >= params.archive_below or verdicts.isdisjoint(_BAD)
+
+    def score(self, params: Params) -> float:
+        return self.likeness * (params.meaning + params.persistence * self.persistence + params.trust * self.trust)
+
+    def reasons(self, params: Params, signal: str) -> tuple[Reason, ...]:
+        near = self.likeness
+        return (
+            Reason(signal, near, params.meaning),
+            Reason("persistence", self.persistence, near * params.persistence),
+            Reason("trust", self.trust, near * params.trust),
+        )
 
 
 # -- recall ---------------------------------------------------------------------------------------------------
@@ -280,19 +277,27 @@ def _explained(cue: Cue, view: View) -> list[Record]:
     asked = f" {normalised(cue.text)} "
     found = [
         one
-        for one in view.made.current([QUESTION], cue.as_of)
-        if (term := one.data.get("term")) and f" {normalised(str(term))} " in asked
+        for one in view.made.records.values()
+        if (term := one.data.get("term"))
+        and one.kind == QUESTION
+        and holds(one, cue.as_of)
+        and f" {normalised(str(term))} " in asked
     ]
     return sorted(
         (one for one, is_seen in zip(found, view.sees(found, cue), strict=True) if is_seen), key=lambda one: one.id
     )
 
 
-def _likeness(cue: Cue, view: View, vector: Vector | None, text: str) -> dict[str, float]:
-    if vector is None:
-        return view.made.words(terms(text), kinds=TYPES, as_of=cue.as_of)
-    scored = view.made.scores(vector, kinds=TYPES, as_of=cue.as_of)
-    return {record.id: min(cosine, 1.0) for record, cosine in scored if cosine > 0.0}
+def _spoken_for(kind: str, cue: Cue, made: Made) -> list[Record]:
+    """The memories of a type for which, or for a turn behind which, feedback speaks."""
+    named = {link.from_id for link in made.links.values() if link.kind == USE and link.data["verdict"] in _GOOD}
+    if not named:
+        return []
+    return [
+        one
+        for one in made.records.values()
+        if one.kind == kind and holds(one, cue.as_of) and not named.isdisjoint((one.id, *one.sources))
+    ]
 
 
 # -- building -------------------------------------------------------------------------------------------------
@@ -324,21 +329,14 @@ class _Builder:
         answers: list[MemoriesAnswer | None] = [None] * len(TYPES)
         if not isinstance(self._view.ask, NoModel):
             vector = self._view.embed([" ".join(one.text for one in piece)])[0]
-            prompts = [
-                Prompt(
-                    TASKS[kind],
-                    {
-                        "turns": turns(piece),
-                        "memories": numbered(one for one, _ in draft.nearest(vector, self._params.top_k, kinds=[kind])),
-                    },
-                )
-                for kind in TYPES
-            ]
+            known = {kind: draft.nearest(vector, self._params.top_k, kinds=[kind]) for kind in TYPES}
+            prompts = [prompt_of(kind, piece, [one for one, _ in known[kind]]) for kind in TYPES]
             answers = self._view.ask.many("refine", prompts, MemoriesAnswer)
         found: dict[tuple[str, int], Refined] = {}
         for kind, answer in zip(TYPES, answers, strict=True):
-            for one in by_rule(kind, piece) if answer is None else _checked(kind, answer, piece):
-                found.setdefault((one.kind, content_hash(one.text)), one)
+            for one in by_rule(kind, piece) if answer is None else checked(kind, answer, piece):
+                found.pop(key := (one.kind, content_hash(one.text)), None)
+                found[key] = one  # said again, it is the newest
         return list(found.values())
 
     def _add(self, new: Refined, vector: Vector, at: datetime, ledger: Ledger, is_provisional: bool) -> None:
@@ -346,7 +344,8 @@ class _Builder:
         draft, sources = ledger.draft, tuple(one.id for one in new.said)
         said_at = max(one.occurred_at for one in new.said)
         is_correction = any(one.supersedes for one in new.said)
-        near = draft.nearest(vector, _NEAR, kinds=TYPES, floor=self._params.near_cosine)
+        at_seq = max(one.seq for one in new.said)
+        near = draft.nearest(vector, _NEAR, kinds=TYPES, floor=self._params.near_cosine, standing_at=at_seq)
         ended = [old for old, cosine in near if self._is_ended(old.text, new.text, cosine)]
         if any(_believes(draft, old) - PRIOR[new.kind] > self._params.trust_margin for old in ended):
             return
@@ -421,79 +420,3 @@ def _alike(old: Record, new: Refined) -> bool:
         return False
     differing = frozenset(normalised(old.text).split()) ^ frozenset(normalised(new.text).split())
     return not has_number(differing) and not turns_round(differing)
-
-
-def _checked(kind: str, answer: MemoriesAnswer, piece: Sequence[Episode]) -> Iterator[Refined]:
-    """The memories that say something; one of an answer that names no turn of it has no source, and is none."""
-    for one in answer.memories:
-        text = " ".join(one.text.split())[:LONGEST_FACT]
-        numbers = sorted({number for number in one.turns if 1 <= number <= len(piece)})
-        said = tuple(piece[number - 1] for number in numbers)
-        if not any(map(str.isalnum, text)) or not said:
-            continue
-        of = RESPONSE if all(turn.role == "assistant" for turn in said) else kind
-        if of == RESPONSE and not any(turn.role == "assistant" for turn in said):
-            of = QUESTION
-        yield Refined(of, text, said, "llm", " ".join(one.term.split())[:80] if of == QUESTION else "")
-
-
-# -- without a model ------------------------------------------------------------------------------------------
-
-_GENERAL = re.compile(
-    r"\b(?:always|never|usually|generally|typically|must|should|requires?|needs? to|causes?|leads? to|depends? on|tends? to|"
-    r"because|whenever|every)\b",
-    re.IGNORECASE,
-)
-_PERSONAL = re.compile(r"\b(?:I|I'\w+|me|my|mine|we|us|our|you|your|the user)\b", re.IGNORECASE)
-_TERM = r"(?P<term>[A-Z][A-Za-z0-9&/.-]{0,11}[A-Z0-9])"
-_MEANS = re.compile(
-    rf"\b(?:by\s+)?[\"'“]?{_TERM}[\"'”]?,?\s+(?:stands for|means|is short for|"
-    r"is (?:an )?(?:abbreviation|acronym) (?:of|for)|I mean)\s+[\"'“]?(?P<meaning>[^.;!?\"”]{2,120})"
-)
-_BEHIND = re.compile(rf"(?P<meaning>(?:[\w'-]+\s+){{1,7}}[\w'-]+)\s+\((?:or\s+|the\s+)?{_TERM}\)")
-_BEFORE = re.compile(rf"\b{_TERM}\s+\((?P<meaning>[^)]{{3,80}})\)")
-_KEY_ELEMENTS = 3  # statements of an answer that are kept
-
-
-def by_rule(kind: str, piece: Sequence[Episode]) -> Iterator[Refined]:
-    """The memories of a type that rules find."""
-    speakers = list(dict.fromkeys(one.speaker for one in piece))
-    for one in piece:
-        is_answer = one.role == "assistant"
-        other = next((name for name in speakers if name != one.speaker), None) if len(speakers) == 2 else None
-        if is_answer != (kind == RESPONSE):
-            continue
-        if kind == QUESTION:
-            for term, meaning in terms_in(one.text):
-                yield Refined(kind, f"{term} stands for {meaning}.", (one,), "offline", term)
-        texts = [fact.text for fact in facts_in(one, other)]
-        if is_answer and len(texts) > _KEY_ELEMENTS:
-            order = np.argsort(-central(texts), kind="stable")[:_KEY_ELEMENTS]
-            texts = [texts[at] for at in sorted(order.tolist())]
-        for text in texts:
-            is_insight = bool(_GENERAL.search(text)) and not _PERSONAL.search(text)
-            if is_answer or is_insight == (kind == RESIDUAL):
-                yield Refined(kind, text, (one,), "offline")
-
-
-def terms_in(text: str) -> list[tuple[str, str]]:
-    """The abbreviations that a text explains, with what they mean.
-
-    >>> terms_in("By CKD I mean chronic kidney disease. The intensive care unit (ICU) is full.")
-    [('CKD', 'chronic kidney disease'), ('ICU', 'intensive care unit')]
-    """
-    found = {match["term"]: match["meaning"].strip(" ,'") for match in _MEANS.finditer(text)}
-    for pattern in (_BEHIND, _BEFORE):
-        for match in pattern.finditer(text):
-            meaning = _spelled_out(match["term"], match["meaning"])
-            if meaning:
-                found.setdefault(match["term"], meaning)
-    return [(term, meaning) for term, meaning in found.items() if meaning]
-
-
-def _spelled_out(term: str, text: str) -> str:
-    """The words at the end of the text, or all of it, whose initials are the term; "" for none."""
-    letters = [letter.casefold() for letter in term if letter.isalnum()]
-    words = re.findall(r"[\w']+", text)
-    last = words[-len(letters) :]
-    return " ".join(last) if [word[0].casefold() for word in last] == letters else ""

@@ -11,16 +11,16 @@ Departs: see `Mem0.card.departures`. `FactStore` is the part that other systems 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from mnemic.errors import ParameterError
 from mnemic.index.vectors import products
-from mnemic.model import Cue, Episode, Hit, Reason, Record
+from mnemic.model import Cue, Episode, Hit, Record
 from mnemic.models.prompt import Asks, Prompt, Shown, turns
 from mnemic.ops.extract import Fact, extract_facts, facts_in
 from mnemic.ops.repeats import content_hash
@@ -30,9 +30,10 @@ from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.made import Vector
+from mnemic.systems.meaning_and_words import hits_of, ranked
 from mnemic.systems.open_units import Ledger, Vectors, with_before, work
+from mnemic.systems.said_again import Repeats
 from mnemic.systems.view import NoModel, View
-from mnemic.text.terms import terms
 
 T = TypeVar("T")
 
@@ -120,6 +121,8 @@ class Mem0(MemorySystem):
             "One store for each scope: facts of both speakers lie together and are recalled together, not ten of each.",
             "A call without a user, an agent or a run is not refused: it means the scope at hand, which may be the root.",
             "An agent's run of more than 200 steps is more than one procedure, so that a prompt has a bound.",
+            "A fact's hash, metadata and time of update are not kept beside it: its text, episodes and versions tell them.",
+            "A fact said again gains a source, up to eight; what only corrected messages said does not count as stored.",
         ),
     )  # fmt: skip
 
@@ -127,46 +130,18 @@ class Mem0(MemorySystem):
         self.params = params or Params()
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
-        draft = view.draft()
-        work(view, draft, FactStore(ID, self.params, view, draft), context=self.params.context)
-        return draft.changes()
+        return self._worked(view)
 
     def consolidate(self, view: View) -> Changes:
+        return self._worked(view, closes=True)
+
+    def _worked(self, view: View, *, closes: bool = False) -> Changes:
         draft = view.draft()
-        work(view, draft, FactStore(ID, self.params, view, draft), context=self.params.context, closes=True)
+        work(view, draft, FactStore(ID, self.params, view, draft), context=self.params.context, closes=closes)
         return draft.changes()
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         return hits_of(ranked(cue, view, RECALLED, self.params.words), cue, view)
-
-
-Ranked = list[tuple[Record, float, tuple[Reason, ...]]]
-
-
-def ranked(cue: Cue, view: View, kinds: Sequence[str], weight: float) -> Ranked:
-    """Records by meaning and words, best first, with why; by words alone where the cue has no vector.
-
-    weight: of the words, from 0 to 1; the meaning has the rest.
-    """
-    vector = view.query_vector(cue)
-    words = view.made.words(terms(cue.text), kinds=kinds, as_of=cue.as_of) if weight or vector is None else {}
-    if vector is None:
-        weight, scored = 1.0, [(view.made.records[id], 0.0) for id in words]
-    else:
-        scored = view.made.scores(vector, kinds=kinds, as_of=cue.as_of)
-    found: Ranked = []
-    for record, cosine in scored:
-        meaning = Reason("meaning", min(max(cosine, 0.0), 1.0), 1.0 - weight)
-        why = (meaning, Reason("words", words.get(record.id, 0.0), weight)) if weight else (meaning,)
-        if score := sum(one.contribution for one in why):
-            found.append((record, score, why))
-    return sorted(found, key=lambda one: (-one[1], one[0].id))
-
-
-def hits_of(found: Ranked, cue: Cue, view: View) -> list[Hit]:
-    """The hits of ranked records."""
-    reasons = {record.id: why for record, _, why in found}
-    return view.record_hits([one[:2] for one in found], cue, why=lambda record, _: reasons[record.id])
 
 
 # -- writing --------------------------------------------------------------------------------------------------
@@ -186,6 +161,7 @@ class FactStore:
         self._system, self._params, self._view, self._draft = system, params, view, draft
         self._foreseen: dict[str, list[Fact]] = {}  # by episode
         self._vectors = Vectors(view)
+        self._repeats = Repeats(view, draft)
         self.outdated: list[
             tuple[str, str]
         ] = []  # (a text that went, the fact for which it did), for who works beside it
@@ -211,6 +187,7 @@ class FactStore:
                 self._put(Change("add", fact.text, None, at), None, facts, [episode], ledger, kind)
         elif facts:
             self.take(facts, [episode], NoModel(), ledger)
+        self._repeats.after_rule()
 
     def by_model(self, unit: Sequence[Episode], before: Sequence[Episode], ledger: Ledger) -> bool:
         """A unit as the model reads it."""
@@ -227,7 +204,8 @@ class FactStore:
         return True
 
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
-        """Renew the rolling summary, once enough was said since the last one."""
+        """Add what was said again; renew the rolling summary, once enough was said since the last one."""
+        self._repeats.settle()
         state, every = self._draft.state, self._params.summary_every
         said = [one for one in [*before, *unit] if one.seq > int(state.get("summarised", 0))]
         if not every or len(said) < every:
@@ -261,7 +239,7 @@ class FactStore:
         near = {
             one.id: one
             for vector in vectors
-            for one, _ in self._draft.nearest(vector, self._params.similar, kinds=[FACT])
+            for one, _ in self._draft.nearest(vector, self._params.similar, kinds=[FACT], standing_at=unit[0].seq - 1)
         }
         records = sorted(near.values(), key=lambda one: (one.recorded_at, one.id))
         for change in decide(facts, records, ask, similarity=self._similarity(vectors, records)):
@@ -271,11 +249,13 @@ class FactStore:
                 self.outdated.append((old.text, facts[at].text if at is not None else change.text))
             if change.event == "add":
                 self._put(change, None, facts, unit, ledger)
-            elif old is not None and (change.event == "update" or self._is_restated(change, facts, unit)):
+            elif old is not None and change.event == "update":
                 self._put(change, old, facts, unit, ledger)
             elif old is not None and change.event == "delete":
                 said = _behind(change, facts, unit)
                 ledger.retire(old.id, _known_at(said), superseded(old, _said_at(said)).valid_to)
+            elif old is not None:
+                self._said_again(change, old, facts, unit, ledger)
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -298,9 +278,16 @@ class FactStore:
         rows = np.stack([_vector(self._draft, one) for one in records])
         return [products(rows, vector).tolist() for vector in vectors]
 
-    def _is_restated(self, change: Change, facts: Sequence[Fact], unit: Sequence[Episode]) -> bool:
-        """Whether a correction says again what is stored: what it corrects may be all that stands behind that."""
-        return change.event == "none" and any(one.supersedes for one in _behind(change, facts, unit))
+    def _said_again(
+        self, change: Change, old: Record, facts: Sequence[Fact], unit: Sequence[Episode], ledger: Ledger
+    ) -> None:
+        """One more message stands behind what is stored; where all others were corrected, with a version of its own."""
+        at = change.fact_index
+        if not self._draft.stands(old, unit[-1].seq):
+            text = facts[at].text if at is not None else change.text or old.text
+            self._put(replace(change, text=text), old, facts, unit, ledger)
+        elif at is not None and content_hash(facts[at].text) == content_hash(old.text):
+            self._repeats.note(old, facts[at].episode_ids)
 
     def _put(
         self,
@@ -422,61 +409,3 @@ def _vector(draft: Draft, record: Record) -> Vector:
     vector = draft.vector(record.id)
     assert vector is not None, "facts are found by their vectors"
     return vector
-
-
-# -- history --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One change of a fact, as in Mem0's history table."""
-
-    key: str  # of the fact, through all its texts
-    event: Literal["ADD", "UPDATE", "DELETE"]
-    old: str | None
-    new: str | None
-    at: datetime
-    record_id: str  # the version that came, or the one that went
-
-
-def history_of(records: Iterable[Record], key: str | None = None) -> list[Row]:
-    """Every change of the facts that these versions are of, oldest first; of one fact, where a key is given.
-
-    records: all versions, also retired ones, as `memory.records(system="mem0")` gives them.
-    """
-    versions = {one.id: one for one in records if "key" in one.data and key in (None, one.data["key"])}
-    followed = {one.data.get("previous") for one in versions.values()}
-    rows: list[tuple[datetime, int, Row]] = []
-    depth: dict[str, int] = {}
-    for one in versions.values():
-        chain = [one]
-        while (before := versions.get(chain[-1].data.get("previous", ""))) and before.id not in depth:
-            chain.append(before)
-        for link in reversed(chain):
-            depth[link.id] = depth.get(link.data.get("previous", ""), 0) + 1
-    for one in versions.values():
-        name, old = one.data["key"], versions.get(one.data.get("previous", ""))
-        event: Literal["ADD", "UPDATE"] = "UPDATE" if old else "ADD"
-        rows.append(
-            (
-                one.recorded_at,
-                depth[one.id],
-                Row(name, event, old.text if old else None, one.text, one.recorded_at, one.id),
-            )
-        )
-        if one.retired_at is not None and one.id not in followed:
-            rows.append(
-                (one.retired_at, depth[one.id] + 1, Row(name, "DELETE", one.text, None, one.retired_at, one.id))
-            )
-    return [row for *_, row in sorted(rows, key=lambda one: (one[0], one[1], one[2].key))]
-
-
-def replay(rows: Iterable[Row]) -> dict[str, str]:
-    """The texts that are left, by key, once all changes are made in order."""
-    live: dict[str, str] = {}
-    for row in rows:
-        if row.new is None:
-            del live[row.key]
-        else:
-            live[row.key] = row.new
-    return live

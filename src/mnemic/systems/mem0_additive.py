@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from mnemic.clock import parse_time
@@ -27,8 +28,11 @@ from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.made import Scored
-from mnemic.systems.mem0 import Ranked, facts_by_rule, hits_of, units_in
+from mnemic.systems.meaning_and_words import Ranked, hits_of
+from mnemic.systems.mem0 import facts_by_rule, units_in
+from mnemic.systems.nearest_first import CANDIDATES, nearest_first
 from mnemic.systems.open_units import Ledger, Vectors, with_before, work
+from mnemic.systems.said_again import Repeats
 from mnemic.systems.view import View
 from mnemic.text.terms import terms
 
@@ -104,7 +108,7 @@ class Mem0Additive(MemorySystem):
             "The last message waits for its pair; until then its facts are made by rule, so that nothing said is invisible.",
             "The model names the turns of each fact, so that facts keep their episodes as sources.",
             "Lemmas are the index's stems, names are found by this library's rules instead of spaCy's.",
-            "A correction that says a fact again takes its place, since what it corrects may be all that stands behind the fact.",
+            "A fact said again gains a source, up to eight; what only corrected messages said does not count as stored.",
         ),
     )
 
@@ -112,22 +116,23 @@ class Mem0Additive(MemorySystem):
         self.params = params or Params()
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
-        draft = view.draft()
-        work(view, draft, Additions(self.params, view, draft), context=self.params.recent)
-        return draft.changes()
+        return self._worked(view)
 
     def consolidate(self, view: View) -> Changes:
+        return self._worked(view, closes=True)
+
+    def _worked(self, view: View, *, closes: bool = False) -> Changes:
         draft = view.draft()
-        work(view, draft, Additions(self.params, view, draft), context=self.params.recent, closes=True)
+        work(view, draft, Additions(self.params, view, draft), context=self.params.recent, closes=closes)
         return draft.changes()
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         wanted = terms(cue.text)
         found = self._candidates(cue, view)
-        bm25 = words_of(view, wanted, cue.as_of)
+        bm25 = words_of(view, wanted, [one.id for one, _ in found], cue.as_of)
         boosts = self._boosts(cue, view)
         whole = 1.0 + any(one.id in bm25 for one, _ in found) + 0.5 * any(one.id in boosts for one, _ in found)
-        scored: Ranked = []
+        scored: list[Ranked] = []
         for record, meaning in found:
             values = (meaning, bm25.get(record.id, 0.0), boosts.get(record.id, 0.0))
             scored.append((record, combined(*values, whole), _why(*values, whole)))
@@ -135,22 +140,24 @@ class Mem0Additive(MemorySystem):
 
     def _candidates(self, cue: Cue, view: View) -> list[Scored]:
         """The nearest facts that may be hits, up to as many as are scored; where the cue has no vector, those with its words."""
+        wanted, found = max(4 * cue.limit, self.params.candidates), list[Scored]()
+        near = (one for one in self._nearest(cue, view, wanted) if not has_expired(one[0], cue.asked_at))
+        while len(found) < wanted and (page := list(islice(near, 4 * wanted))):
+            seen = view.sees([one for one, _ in page], cue)
+            found += [one for one, is_seen in zip(page, seen, strict=True) if is_seen]
+        return found[:wanted]
+
+    def _nearest(self, cue: Cue, view: View, wanted: int) -> Iterator[Scored]:
+        """The facts that are near enough, nearest first; without a vector those with the cue's words, all as near."""
         vector = view.query_vector(cue)
         if vector is None:
             texts = view.made.words(terms(cue.text), kinds=[FACT], as_of=cue.as_of)
-            near = [(view.made.records[id], 0.0) for id in sorted(texts, key=lambda id: (-texts[id], id))]
-        else:
-            scores = view.made.scores(vector, kinds=[FACT], as_of=cue.as_of)
-            near = [(one, min(cosine, 1.0)) for one, cosine in scores if cosine >= self.params.least_meaning]
-        near = [one for one in near if not has_expired(one[0], cue.asked_at)]
-        wanted, found = max(4 * cue.limit, self.params.candidates), list[Scored]()
-        for start in range(0, len(near), 4 * wanted):
-            page = near[start : start + 4 * wanted]
-            seen = view.sees([one for one, _ in page], cue)
-            found += [one for one, is_seen in zip(page, seen, strict=True) if is_seen]
-            if len(found) >= wanted:
-                break
-        return found[:wanted]
+            yield from ((view.made.records[id], 0.0) for id in sorted(texts, key=lambda id: (-texts[id], id)))
+            return
+        for record, cosine in nearest_first(vector, cue, view, [FACT], first=max(CANDIDATES, 4 * wanted)):
+            if cosine < self.params.least_meaning:
+                return
+            yield record, min(cosine, 1.0)
 
     def _boosts(self, cue: Cue, view: View) -> dict[str, float]:
         """By fact, the strongest boost that an entity of the cue gives it."""
@@ -204,10 +211,10 @@ def combined(meaning: float, words: float, boost: float, whole: float) -> float:
     return min((meaning + words + boost) / whole, 1.0)
 
 
-def words_of(view: View, wanted: Sequence[str], as_of: datetime | None) -> dict[str, float]:
-    """Squashed BM25 by fact, of those that have any of the terms."""
+def words_of(view: View, wanted: Sequence[str], ids: Iterable[str], as_of: datetime | None) -> dict[str, float]:
+    """Squashed BM25 of some facts, of those that have any of the terms."""
     sums = view.made.bm25(wanted, kinds=(FACT,), as_of=as_of)
-    return {id: squashed(value, len(wanted)) for id, value in sums.items()}
+    return {id: squashed(sums[id], len(wanted)) for id in ids if id in sums}
 
 
 def has_expired(record: Record, at: datetime) -> bool:
@@ -249,6 +256,7 @@ class Additions:
         self._params, self._view, self._draft = params, view, draft
         self._foreseen: dict[str, list[Fact]] = {}
         self._vectors = Vectors(view)
+        self._repeats = Repeats(view, draft)
 
     def cut(self, episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Episode]]:
         """Pairs of messages."""
@@ -266,11 +274,12 @@ class Additions:
         facts = self._foreseen[episode.id] if episode.id in self._foreseen else facts_by_rule(episode, before)
         for fact in facts:
             self._add(fact, [episode], ledger)
+        self._repeats.after_rule()
 
     def by_model(self, unit: Sequence[Episode], before: Sequence[Episode], ledger: Ledger) -> bool:
         """A pair as the model reads it."""
         said = "\n".join(one.text for one in unit)
-        near = self._draft.nearest(self._vectors[said], self._params.shown, kinds=[FACT])
+        near = self._draft.nearest(self._vectors[said], self._params.shown, kinds=[FACT], standing_at=unit[0].seq - 1)
         stored = [one for one, _ in near]
         data = {"recent": turns(before), "stored": numbered(stored), "turns": turns(unit)}
         answer = self._view.ask("extract", Prompt(EXTRACT, data), MemoriesAnswer)
@@ -285,7 +294,8 @@ class Additions:
         return True
 
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
-        """Nothing more is kept of a pair."""
+        """Add what was said again."""
+        self._repeats.settle()
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -296,7 +306,8 @@ class Additions:
         digest = hashlib.md5(fact.text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
         again, old = self._stored(digest)
         if old is not None:
-            if not any(one.supersedes for one in said):
+            if self._draft.stands(old, unit[-1].seq):
+                self._repeats.note(old, fact.episode_ids)
                 return None
             ledger.retire(old.id, known_at)
             again += 1
@@ -322,7 +333,7 @@ class Additions:
         return record
 
     def _stored(self, digest: str) -> tuple[int, Record | None]:
-        """(how often a correction took a fact's place, the fact as it stands)."""
+        """(how often a fact was said anew, after all who had said it were corrected; the fact as it is now)."""
         again, fact = 0, self._draft.get(_version(digest, 0))
         while fact is not None and fact.retired_at is not None:
             again += 1
@@ -368,7 +379,7 @@ class Additions:
 
 
 def _version(digest: str, again: int) -> str:
-    """The id of the fact of that hash, after so many corrections."""
+    """The id of the fact of that hash, said anew so often."""
     return record_id(ID, FACT, digest, str(again)) if again else record_id(ID, FACT, digest)
 
 

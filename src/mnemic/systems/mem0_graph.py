@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from heapq import heappop, heappush, merge
 from itertools import islice
 from typing import Any
 
@@ -25,19 +26,18 @@ from mnemic.ops.update import relation, superseded
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
+from mnemic.systems.meaning_and_words import Ranked, hits_of, ranked
 from mnemic.systems.mem0 import (
     FACT,
     PROCEDURE,
     RECALLED,
     Beside,
     FactStore,
-    Ranked,
     facts_by_rule,
-    hits_of,
-    ranked,
 )
 from mnemic.systems.mem0 import Params as FactParams
 from mnemic.systems.open_units import Ledger, Vectors, with_before, work
+from mnemic.systems.said_again import Repeats
 from mnemic.systems.view import View
 
 ID = "mem0-graph"
@@ -123,6 +123,8 @@ class Mem0Graph(MemorySystem):
             "Edges are retired, as in the paper and the later code; an edge that holds again is a new version of it.",
             "Both modes of the paper at once: an edge's score has its meaning, its words, and whether it touches a named entity.",
             "Names and relations are split into words on both sides before BM25, which else finds few three-word documents.",
+            "Of the nodes that a name may mean the ten nearest are looked at, and a model is shown 100 edges in all.",
+            "An edge stated again gains a source, up to eight; what only corrected messages stated does not count as known.",
             "Outdated edges are named by number in one call, instead of one tool call for each.",
             "Without a model, edges are the triples of each message; those of a fact that is outdated are retired with it.",
         ),
@@ -132,39 +134,46 @@ class Mem0Graph(MemorySystem):
         self.params = params or Params()
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
-        draft = view.draft()
-        work(view, draft, Graph(self.params, view, draft), context=self.params.recent)
-        return draft.changes()
+        return self._worked(view)
 
     def consolidate(self, view: View) -> Changes:
+        return self._worked(view, closes=True)
+
+    def _worked(self, view: View, *, closes: bool = False) -> Changes:
         draft = view.draft()
-        work(view, draft, Graph(self.params, view, draft), context=self.params.recent, closes=True)
+        work(view, draft, Graph(self.params, view, draft), context=self.params.recent, closes=closes)
         return draft.changes()
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         facts = ranked(cue, view, RECALLED, self.params.words)
-        edges = self._edges(cue, view)
-        return hits_of(sorted([*facts, *edges], key=lambda one: (-one[1], one[0].id)), cue, view)
+        edges = sorted(self._edges(cue, view), key=_place)
+        return hits_of(merge(facts, edges, key=_place), cue, view)
 
-    def _edges(self, cue: Cue, view: View) -> Ranked:
+    def _edges(self, cue: Cue, view: View) -> list[Ranked]:
         """The best edges that may be hits."""
-        touched = self._touched(cue, view)
-        scale = 1.0 - self.params.named
-        scored: Ranked = []
-        for record, score, why in ranked(cue, view, [EDGE], self.params.words / scale if scale else 0.0):
-            is_near = not touched.isdisjoint((record.data["from"], record.data["to"]))
-            reasons = tuple(Reason(one.signal, one.value, one.weight * scale, one.note) for one in why)
-            near = (Reason("entity", 1.0, self.params.named),) if is_near and self.params.named else ()
-            scored.append((record, score * scale + self.params.named * is_near, reasons + near))
-        scored.sort(key=lambda one: (-one[1], one[0].id))
-        kept: Ranked = []
-        for start in range(0, len(scored), 200):
-            page = scored[start : start + 200]
+        kept: list[Ranked] = []
+        scored = self._scored(cue, view) if self.params.edges else iter(())
+        while len(kept) < self.params.edges and (page := list(islice(scored, 50))):
             seen = view.sees([one[0] for one in page], cue)
             kept += [one for one, is_seen in zip(page, seen, strict=True) if is_seen]
-            if len(kept) >= self.params.edges:
-                break
         return kept[: self.params.edges]
+
+    def _scored(self, cue: Cue, view: View) -> Iterator[Ranked]:
+        """Edges, best first: by meaning and words, and by whether they touch a node that the cue names."""
+        touched, named = self._touched(cue, view), self.params.named
+        scale = 1.0 - named
+        waiting: list[tuple[tuple[float, str], Ranked]] = []  # a heap of edges that a later one may still pass
+        for record, score, why in ranked(cue, view, [EDGE], self.params.words / scale if scale else 0.0):
+            most = score * scale + named  # that this one or any later one can have
+            while waiting and -waiting[0][0][0] > most:
+                yield heappop(waiting)[1]
+            is_near = not touched.isdisjoint((record.data["from"], record.data["to"]))
+            reasons = tuple(Reason(one.signal, one.value, one.weight * scale, one.note) for one in why)
+            near = (Reason("entity", 1.0, named),) if is_near and named else ()
+            one = (record, score * scale + named * is_near, reasons + near)
+            heappush(waiting, (_place(one), one))
+        while waiting:
+            yield heappop(waiting)[1]
 
     def _touched(self, cue: Cue, view: View) -> set[str]:
         """The nodes that the cue names."""
@@ -213,6 +222,7 @@ class Graph:
         self._facts = FactStore(ID, params.facts(), view, draft)
         self._foreseen: dict[str, list[Triple]] = {}
         self._vectors = Vectors(view)
+        self._repeats = Repeats(view, draft)
         self._edges_at: dict[str, list[str]] = {}  # ids of edges by the node at either end, once they are needed
 
     def cut(self, episodes: Sequence[Episode]) -> tuple[list[list[Episode]], list[Episode]]:
@@ -230,6 +240,7 @@ class Graph:
         """The triples of one message; what contradicts them goes."""
         self._facts.by_rule(episode, before, ledger)
         self._draw_by_rule([episode], before, ledger)
+        self._repeats.after_rule()
 
     def by_model(self, unit: Sequence[Episode], before: Sequence[Episode], ledger: Ledger) -> bool:
         """Entities, relations and outdated edges as the model names them."""
@@ -243,6 +254,7 @@ class Graph:
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
         """As for the facts."""
         self._facts.settled(unit, before)
+        self._repeats.settle()
 
     # -- inside -------------------------------------------------------------------------------------------
 
@@ -264,7 +276,7 @@ class Graph:
         for at, episode in enumerate(unit):
             triples = self._foreseen.get(episode.id)
             for one in self._stated(episode, [*before, *unit[:at]]) if triples is None else triples:
-                self._draw(one, [episode], ledger, {})
+                self._draw(one, [episode], unit[-1].seq, ledger, {})
 
     def _draw_by_model(self, unit: Sequence[Episode], ledger: Ledger) -> bool:
         ask, said = self._view.ask, turns(unit)
@@ -279,27 +291,31 @@ class Graph:
         if not listed.is_answered:
             return False
         names += [name for one in triples for name in (one.subject, one.object)]
-        if edges := self._neighbourhood(names, [one.text for one in triples]):
+        if edges := self._neighbourhood(names, [one.text for one in triples], unit[0].seq - 1):
             data = {"edges": _listed(edges), "turns": said}
             outdated = ask("retire", Prompt(RETIRE, data), RetireAnswer)
             for at in dict.fromkeys(one.strip() for one in outdated.ids) if outdated is not None else ():
                 if at.isdigit() and int(at) < len(edges):
                     self._retire(edges[int(at)], unit, ledger)
         for one in triples:
-            self._draw(one, [episode for episode in unit if episode.id in one.episode_ids], ledger, types)
+            said_by = [episode for episode in unit if episode.id in one.episode_ids]
+            self._draw(one, said_by, unit[-1].seq, ledger, types)
         return True
 
-    def _neighbourhood(self, names: Sequence[str], stated: Sequence[str]) -> list[Record]:
-        """The current edges at the nodes that the names may mean, oldest first; of very many those nearest to what is stated."""
+    def _neighbourhood(self, names: Sequence[str], stated: Sequence[str], before_seq: int) -> list[Record]:
+        """The edges at the nodes that the names may mean that stood at a position of the log, oldest first; of very many
+        those nearest to what is stated."""
         self._vectors.know([*names, *stated])
         nodes: dict[str, None] = {}
         for name in dict.fromkeys(names):
             near = self._draft.nearest(self._vectors[name], 10, kinds=[NODE], floor=self._params.found)
             nodes |= dict.fromkeys([self._node(name), *(one.id for one, _ in near)])
-        found = {one.id: one for node in nodes for one in islice(self._newest_at(node), MOST_EDGES)}
+        found = {one.id: one for node in nodes for one in islice(self._newest_at(node, before_seq), MOST_EDGES)}
         likeness: dict[str, float] = {}
         for text in dict.fromkeys([*stated, *names]) if len(found) >= MOST_EDGES else ():
-            for one, cosine in self._draft.nearest(self._vectors[text], MOST_EDGES, kinds=[EDGE]):
+            for one, cosine in self._draft.nearest(
+                self._vectors[text], MOST_EDGES, kinds=[EDGE], standing_at=before_seq
+            ):
                 if one.data["from"] in nodes or one.data["to"] in nodes:
                     found[one.id] = one
                     likeness[one.id] = max(cosine, likeness.get(one.id, -1.0))
@@ -307,14 +323,14 @@ class Graph:
         shown = sorted(newest, key=lambda one: -likeness.get(one.id, -1.0))[:MOST_EDGES]
         return sorted(shown, key=lambda one: (one.recorded_at, one.id))
 
-    def _newest_at(self, node: str) -> Iterator[Record]:
-        """The current edges at a node, newest first."""
+    def _newest_at(self, node: str, before_seq: int) -> Iterator[Record]:
+        """The current edges at a node that stood then, newest first."""
         if not self._edges_at:
             for one in self._draft.records([EDGE]):
                 self._note(one)
         for id in reversed(self._edges_at.get(node, [])):
             edge = self._draft.get(id)
-            if edge is not None and edge.retired_at is None:
+            if edge is not None and edge.retired_at is None and self._draft.stands(edge, before_seq):
                 yield edge
 
     def _note(self, edge: Record) -> None:
@@ -329,14 +345,18 @@ class Graph:
             return near[0][0].id if near else id
         return id
 
-    def _draw(self, one: Triple, said: Sequence[Episode], ledger: Ledger, types: Mapping[str, str]) -> None:
-        """An edge: a new one, or stated again."""
+    def _draw(
+        self, one: Triple, said: Sequence[Episode], at_seq: int, ledger: Ledger, types: Mapping[str, str]
+    ) -> None:
+        """An edge: a new one, or stated again. at_seq: where in the log it is drawn."""
         self._vectors.know(_texts(one))
         ends = [self._make_node(name, one, said, ledger, types) for name in (one.subject, one.object)]
         key = self._key(one, *ends)
         again, edge = self._edge(key)
-        if edge is None or any(episode.supersedes for episode in said):
-            if edge is not None:  # what a correction corrects may be all that stands behind the edge
+        if edge is not None and self._draft.stands(edge, at_seq):
+            self._repeats.note(edge, (episode.id for episode in said))
+        else:
+            if edge is not None:
                 self._retire(edge, said, ledger)
                 again += 1
             data: dict[str, Any] = {"key": key, "from": ends[0], "to": ends[1], "triple": list(one.key), BY: one.path}
@@ -413,6 +433,10 @@ def mentions(links: Iterable[Link], as_of: datetime | None = None) -> dict[str, 
         if one.kind == STATED and (as_of is None or one.recorded_at <= as_of):
             counts[one.from_id] = counts.get(one.from_id, 0) + 1
     return counts
+
+
+def _place(one: Ranked) -> tuple[float, str]:
+    return -one[1], one[0].id
 
 
 def _version(key: str, again: int) -> str:

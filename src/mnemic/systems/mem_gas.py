@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
 import numpy as np
 
-from mnemic.clock import to_microseconds
 from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
 from mnemic.models.prompt import Asks, Prompt, Shown, turns
@@ -38,6 +37,7 @@ from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
 from mnemic.systems.made import Made, Vector
+from mnemic.systems.units import drop_provisional, open_session_after, uncorrected
 from mnemic.systems.view import View
 from mnemic.text.terms import terms
 
@@ -149,6 +149,7 @@ class MemGAS(MemorySystem):
             "What a model copies counts only where it stands word for word in the session; a session of which nothing does stays "
             "whole.",
             "Without a model keywords and summary are extracted, and sessions are recalled in full.",
+            "What was corrected before its session was over is not in it; later its session still has it beside the correction.",
         ),
     )
 
@@ -158,19 +159,18 @@ class MemGAS(MemorySystem):
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
         draft = view.draft()
         state = draft.state
-        _drop_provisional(draft)
+        _reopen(draft)
         units, _, closers = self._units(view, state.get("done", 0))
         for unit, closer in zip(units, closers, strict=True):
             self._keep(unit, closer, draft, view)
             state["sessions"] = state.get("sessions", 0) + 1
             state["done"] = unit[-1].seq
-            _note_closed(state, max(one.recorded_at for one in (*unit, closer)), unit[-1].seq)
         return draft.changes()
 
     def consolidate(self, view: View) -> Changes:
         """Make the units of the session that is still open, for now."""
         draft = view.draft()
-        _drop_provisional(draft)
+        _reopen(draft)
         _, tail, _ = self._units(view, draft.state.get("done", 0))
         if tail:
             draft.state["provisional"] = self._keep(tail, tail[-1], draft, view, is_provisional=True)
@@ -189,7 +189,11 @@ class MemGAS(MemorySystem):
     def _keep(
         self, unit: Sequence[Episode], closer: Episode, draft: Draft, view: View, *, is_provisional: bool = False
     ) -> list[str]:
-        """Make the four units of a session and link them back; their ids."""
+        """Make the four units of a session, as far as it was not corrected meanwhile, and link them back; their ids."""
+        unit = uncorrected(view, unit, closer)
+        if not unit:
+            return []
+        own = unit_ids(unit[0].id)
         prompt = Prompt(KEYWORDS, {"turns": turns(unit)}, max_tokens=512)
         summary = summarise(unit, view.ask, max_words=self.params.max_words)
         words = _keywords(unit, view.ask, prompt)
@@ -202,7 +206,6 @@ class MemGAS(MemorySystem):
         }
         embedded = view.embed([*(texts[one][0] for one in (SESSION, SUMMARY, KEYWORD)), *(one.text for one in unit)])
         vectors = {SESSION: embedded[0], SUMMARY: embedded[1], KEYWORD: embedded[2], TURN: _mean(embedded[3:])}
-        own = unit_ids(unit[0].id)
         sources = tuple(one.id for one in unit)
         may_link = draft.state.get("sessions", 0) >= self.params.first
         for kind in GRANULARITIES:
@@ -233,7 +236,6 @@ class MemGAS(MemorySystem):
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         made, vector = view.made, view.query_vector(cue)
-        open_after = _closed(made.state, cue.as_of)
         if vector is None:
             words = made.words(terms(cue.text), kinds=[SESSION, SUMMARY, KEYWORD], as_of=cue.as_of)
             best: dict[str, float] = {}
@@ -252,9 +254,18 @@ class MemGAS(MemorySystem):
             return (Reason("association", share, scale, note),)
 
         hits = view.record_hits([(one, share * scale) for one, share, scale, _ in ranked], cue, why)
-        hits += view.tail_hits(cue, after=open_after)
+        hits += view.tail_hits(cue, after=self._closed(view, cue))
         hits = sorted(hits, key=lambda hit: (-hit.score, hit.id))[: cue.limit]
         return self._filtered(hits, cue, view)
+
+    def _closed(self, view: View, cue: Cue) -> int:
+        """The last position whose session had been closed, or made for now, at the cue's time."""
+        state = view.made.state
+        done = int(state.get("done", 0))
+        if cue.as_of is None:
+            return int(state.get("provisional_to", done))
+        gap = timedelta(minutes=self.params.gap_minutes)
+        return min(done, open_session_after(view, cue, gap, self.params.max_turns))
 
     def _filtered(self, hits: list[Hit], cue: Cue, view: View) -> list[Hit]:
         """The hits, of the best sessions only what a model says bears on the cue."""
@@ -330,27 +341,9 @@ def _association(new: Record, old: Record, score: float) -> Link:
     )
 
 
-def _drop_provisional(draft: Draft) -> None:
-    for id in draft.state.pop("provisional", ()):
-        draft.drop(id)
+def _reopen(draft: Draft) -> None:
+    drop_provisional(draft)
     draft.state.pop("provisional_to", None)
-
-
-def _note_closed(state: dict[str, Any], at: datetime, seq: int) -> None:
-    """Note up to where sessions were closed at a time; of one moment only the last."""
-    closed, moment = state.setdefault("closed", []), to_microseconds(at)
-    if closed and closed[-1][0] >= moment:
-        closed[-1][1] = seq
-    else:
-        closed.append([moment, seq])
-
-
-def _closed(state: Mapping[str, Any], as_of: datetime | None) -> int:
-    """The last position whose session had been closed, or made for now, at that time."""
-    if as_of is None:
-        return int(state.get("provisional_to", state.get("done", 0)))
-    moment = to_microseconds(as_of)
-    return max((int(seq) for at, seq in state.get("closed", ()) if at <= moment), default=0)
 
 
 # -- recall ---------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from mnemic.systems.contract import BY, Card, MemorySystem, is_by_model, record_
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
 from mnemic.systems.made import Scored, Vector
+from mnemic.systems.nearest_first import nearest_hits
 from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import terms
 
@@ -46,7 +47,6 @@ language of the texts. While entries are few, keep names, numbers and dates; the
 they have in common rather than each of them. Add nothing of your own. "max_words" is the most words that it may have.
 Answer with {"summary": the text}.
 """
-_NEAREST = 100  # records that a recall looks at first
 _WIDE = 256  # children whose cosines are all computed exactly
 _MARGIN = np.float32(1e-4)  # by which two cosines out of a matrix product may be off: many times what float32 loses
 
@@ -104,6 +104,8 @@ class MemTree(MemorySystem):
             "Of children that are equally similar the one with the lesser id is taken, so that the way does not depend on how "
             "the log was cut.",
             "Without a model a summary is made of the most central statements of the last summary and the new text.",
+            "A summary that a corrected episode went into is still shown while another of its episodes stands; and its next "
+            "version builds on it.",
             "Forgetting grows the tree anew from what is left, from kept answers: where a leaf stood decides what came after.",
         ),
     )
@@ -126,14 +128,13 @@ class MemTree(MemorySystem):
             words = made.words(terms(cue.text), as_of=cue.as_of)
             ranked = sorted(((made.records[id], score) for id, score in words.items()), key=_best_first)
             return view.record_hits(ranked, cue, lambda one, score: (Reason("words", score, 1.0, _note(one)),))
-        hits = self._near(made.nearest(vector, _NEAREST, as_of=cue.as_of), cue, view)
-        if len(hits) < cue.limit and len(made) > _NEAREST:  # a filter, or a correction, left most of them out
-            hits = self._near(made.scores(vector, as_of=cue.as_of), cue, view)
-        return hits
-
-    def _near(self, ranked: Sequence[Scored], cue: Cue, view: View) -> list[Hit]:
-        near = ((one, score) for one, score in ranked if score >= self.params.retrieve)
-        return view.record_hits(near, cue, lambda one, score: (Reason("meaning", score, 1.0, _note(one)),))
+        return nearest_hits(
+            cue,
+            view,
+            vector,
+            lambda one, score: (Reason("meaning", score, 1.0, _note(one)),),
+            least=self.params.retrieve,
+        )
 
 
 # -- growing --------------------------------------------------------------------------------------------------
@@ -196,14 +197,15 @@ class Growing:
             for old, count in zip(olds, entries, strict=True)
         ]
         answers = self._view.ask.many("aggregate", prompts, SummaryAnswer)
-        made = list[tuple[str, str]]()
+        made, stated = list[tuple[str, str]](), ""
         for old, answer in zip(olds, answers, strict=True):
             words = answer.summary.split() if answer is not None else []
             if words:
                 made.append((" ".join(words[: 2 * most]), "llm"))
             else:
                 by = "llm" if is_by_model(old) else "offline"
-                made.append((aggregate(_stated(old), _statement(episode), most), by))
+                stated = stated or _statement(episode)
+                made.append((aggregate(_stated(old), stated, most), by))
         return made
 
     def _expand(self, leaf: str, above: str, episode: Episode, text: str, by: str) -> str:
@@ -216,8 +218,7 @@ class Growing:
         self.draft.put_link(self._link(key, above, sources, episode))
         self.draft.put_link(self._link(leaf, key, sources, episode))
         self._family(above).replace(leaf, key, self._put(new))
-        self._families[key] = family = Family(self._vectors)
-        family.add(leaf, vector)
+        self._families[key] = Family(self._vectors, [(leaf, vector)])
         return key
 
     def _follow(self, key: str, above: str, episode: Episode, text: str, by: str) -> None:
@@ -284,10 +285,10 @@ class Growing:
 
     def _family(self, key: str) -> Family:
         if key not in self._families:
-            family = self._families[key] = Family(self._vectors)
-            for link in self.draft.links_of(key):
-                if link.from_id == key and (vector := self.draft.vector(link.data["now"])) is not None:
-                    family.add(link.to_id, vector)
+            links = [link for link in self.draft.links_of(key) if link.from_id == key]
+            vectors = [(link.to_id, self.draft.vector(link.data["now"])) for link in links]
+            known = [(child, vector) for child, vector in vectors if vector is not None]
+            self._families[key] = Family(self._vectors, known)
         return self._families[key]
 
 
@@ -298,11 +299,11 @@ class Family:
     product for all texts; what counts is always the exact cosine.
     """
 
-    def __init__(self, said: Vector) -> None:
-        self.keys: list[str] = []
-        self._place: dict[str, int] = {}
+    def __init__(self, said: Vector, children: Sequence[tuple[str, Vector]] = ()) -> None:
+        self.keys = [key for key, _ in children]
+        self._place = {key: at for at, key in enumerate(self.keys)}
         self._said = said
-        self._rows = np.zeros((4, said.shape[1]), np.float32)
+        self._rows = np.stack([vector for _, vector in children] or [np.zeros(said.shape[1], np.float32)])
         self._rough: NDArray[np.float32] | None = None  # [n when it was made, b]
         self._replaced: dict[int, None] = {}  # rows of it that are others now
 

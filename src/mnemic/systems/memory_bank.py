@@ -7,7 +7,6 @@ Source: arXiv 2305.10250 and its repository zhongwanjun/MemoryBank-SiliconFriend
 exp(-t / 5*S), by precedence (t/5)·S, so that stronger turns fade faster; here c·S divides, with the paper's c = 1. Forgetting
 is a view over the log at the time of the cue, drawn by id or decided by a threshold, never a deletion. See the card.
 """
-# ruff: noqa: SIM905 - word lists are read and edited as text
 
 from __future__ import annotations
 
@@ -18,19 +17,18 @@ from typing import Any
 
 from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Reason, Record
-from mnemic.models.prompt import Asks, Prompt, Shown, turns
+from mnemic.models.prompt import Asks
 from mnemic.ops.decay import Strength, days, keep_draw
-from mnemic.ops.extract import facts_in
-from mnemic.ops.keywords import keywords
-from mnemic.ops.summarise import Piece, Said, Summary, summarise
+from mnemic.ops.summarise import Summary, summarise
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
 from mnemic.systems.made import holds
-from mnemic.systems.units import closed_units, open_unit, said_rows
+from mnemic.systems.portraits import day_portrait, global_portrait
+from mnemic.systems.units import closed_units, drop_provisional, open_unit, said_rows, uncorrected
 from mnemic.systems.uses import best_first, note_use, uses_of
-from mnemic.systems.view import NoModel, View
+from mnemic.systems.view import View
 from mnemic.text.terms import terms
 
 ID = "memorybank"
@@ -38,7 +36,6 @@ TURN, DAY, PORTRAIT = "turn", "day_summary", "day_portrait"
 GLOBAL, GLOBAL_PORTRAIT = "global_summary", "global_portrait"
 FORGETTING = ("off", "threshold", "drawn")
 _CHUNK = 80  # turns that a model is shown at once
-_LONGEST = 1200  # characters of a portrait
 
 DAY_TASK = """
 You keep the diary of a companion. "pieces" holds what was said on one day, in order, with time and speaker; "previous", where it
@@ -50,17 +47,6 @@ GLOBAL_TASK = """
 You keep the memory of a companion. "pieces" holds summaries of days, oldest first; "previous", where it is there, sums up the
 days before them. Write one summary of all: the events and themes that matter for knowing these people, what changed, and names
 and dates as they are given. "max_words" is the most words that it may have. Answer with {"summary": the text}.
-"""
-PORTRAIT_TASK = """
-"turns" holds what a user and a companion said on one day; "previous", where it is there, what was noted of the user earlier that
-day. Say what the user's personality seems to be, in what mood the user was that day, and how a companion should answer: from
-what is said alone, careful with what is only guessed, in the third person.
-Answer with {"personality": …, "mood": …, "strategy": …}, each one or two sentences, "" where nothing can be told.
-"""
-GLOBAL_PORTRAIT_TASK = """
-"portraits" holds notes on a user from single days, oldest first; "previous", where it is there, what was noted of all days
-before. Say what the user's personality is on the whole, how the mood developed, and how a companion should answer.
-Answer with {"personality": …, "mood": …, "strategy": …}, each one or two sentences, "" where nothing can be told.
 """
 
 
@@ -86,15 +72,6 @@ class Params:
             )
         if min(self.day_words, self.global_words, self.whole_days) < 1:
             raise ParameterError(f"{self.day_words=}, {self.global_words=}, {self.whole_days=}: give 1 or more.")
-
-
-@dataclass(frozen=True, slots=True)
-class PortraitAnswer:
-    """What a model answers to PORTRAIT_TASK and GLOBAL_PORTRAIT_TASK."""
-
-    personality: str = ""
-    mood: str = ""
-    strategy: str = ""
 
 
 class MemoryBank(MemorySystem):
@@ -131,6 +108,7 @@ class MemoryBank(MemorySystem):
             "where with_global is set, because a hit that stands on everything would answer any question for evidence.",
             "Hits are ranked by meaning, as many as the cue asks for (2, 3 or 6 in the code); that neighbours are joined and put "
             "in order of date is left to the context block.",
+            "What was corrected on its day is not in the day's summary and portrait.",
             "The threshold of retention and the lengths of summaries are ours. Summaries have no strength, since in the code "
             "theirs decides nothing.",
             "Without a model, portraits are what the users say of themselves and their foremost topics; they name no mood.",
@@ -143,20 +121,20 @@ class MemoryBank(MemorySystem):
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
         draft = view.draft()
-        _drop_provisional(draft)
+        drop_provisional(draft)
         for episode in episodes:
             note_use(draft, episode, ID)
         self._put_turns(draft, view, episodes)
         for unit, closer in closed_units(view, draft, episodes, is_another_day):
-            self._close(draft, view, unit, closer.recorded_at)
+            self._close(draft, view, unit, closer)
         return draft.changes()
 
     def consolidate(self, view: View) -> Changes:
         """Sum up the day that is not over yet, until it goes on."""
         draft = view.draft()
-        _drop_provisional(draft)
+        drop_provisional(draft)
         if unit := open_unit(view, draft):
-            made = self._close(draft, view, unit, unit[-1].recorded_at, is_provisional=True)
+            made = self._close(draft, view, unit, unit[-1], is_provisional=True)
             draft.state["provisional"] = [one.id for one in made]
         return draft.changes()
 
@@ -245,10 +223,13 @@ class MemoryBank(MemorySystem):
     # -- days ---------------------------------------------------------------------------------------------
 
     def _close(
-        self, draft: Draft, view: View, unit: Sequence[Episode], at: datetime, *, is_provisional: bool = False
+        self, draft: Draft, view: View, unit: Sequence[Episode], closer: Episode, *, is_provisional: bool = False
     ) -> list[Record]:
         """The summary and the portrait of a day, or of what was told late of it, and what they do to the global ones."""
         date, ids = _date(unit[0]), [turn_id(turn[0]) for turn in _all_turns(unit)]
+        unit, at = uncorrected(view, unit, closer), closer.recorded_at
+        if not unit:
+            return []
         put: list[Record] = []
         for kind in (DAY, PORTRAIT):
             number, old = _newest(draft, kind, date)
@@ -256,7 +237,7 @@ class MemoryBank(MemorySystem):
             if kind == DAY:
                 made = _day_summary(unit, view.ask, previous, self.params.day_words)
             else:
-                made = _day_portrait(unit, view.ask, previous)
+                made = day_portrait(unit, view.ask, previous)
             if not made.text:
                 continue
             data: dict[str, Any] = {BY: made.path, "date": date, "number": number}
@@ -306,7 +287,7 @@ class MemoryBank(MemorySystem):
                 words = self.params.global_words
                 made = summarise(pieces, view.ask, step="global", task=GLOBAL_TASK, max_words=words, previous=previous)
             else:
-                made = _global_portrait(pieces, view.ask, previous)
+                made = global_portrait(pieces, view.ask, previous)
             data: dict[str, Any] = {BY: made.path, "number": number, "days": draft.state.get("days", 0)}
             if old:
                 data["previous"] = old.id
@@ -377,7 +358,7 @@ def _is_there(record: Record | None, cue: Cue) -> bool:
     return record is not None and holds(record, cue.as_of)
 
 
-# -- summaries and portraits ----------------------------------------------------------------------------------
+# -- summaries ----------------------------------------------------------------------------------------------
 
 
 def _day_summary(unit: Sequence[Episode], ask: Asks, previous: Summary | None, words: int) -> Summary:
@@ -386,65 +367,6 @@ def _day_summary(unit: Sequence[Episode], ask: Asks, previous: Summary | None, w
         previous = summarise(part, ask, step="day", task=DAY_TASK, max_words=words, previous=previous)
     assert previous is not None, "a day has turns"
     return previous
-
-
-def _day_portrait(unit: Sequence[Episode], ask: Asks, previous: Summary | None) -> Summary:
-    for start in range(0, len(unit), _CHUNK):
-        part = unit[start : start + _CHUNK]
-        data = {} if previous is None else {"previous": Shown(previous.text, previous.sources)}
-        answer = ask("portrait", Prompt(PORTRAIT_TASK, {**data, "turns": turns(part)}), PortraitAnswer)
-        sources = tuple(dict.fromkeys([*(previous.sources if previous else ()), *(one.id for one in part)]))
-        if answer is not None:
-            previous = Summary(portrait_text(answer) or (previous.text if previous else ""), sources, "llm")
-        else:
-            before = [Piece(previous.text, previous.sources)] if previous and previous.text else []
-            previous = Summary(portrait_by_rule(part, before), sources)
-    return previous or Summary("")
-
-
-def _global_portrait(pieces: Sequence[Record], ask: Asks, previous: Summary | None) -> Summary:
-    sources = tuple(
-        dict.fromkeys([*(previous.sources if previous else ()), *(id for one in pieces for id in one.sources)])
-    )
-    notes = [{"date": one.data["date"], "portrait": one.text} for one in pieces]
-    data = {} if previous is None else {"previous": Shown(previous.text, previous.sources)}
-    shown = Shown(notes, tuple(dict.fromkeys(id for one in pieces for id in one.sources)))
-    answer = ask("global portrait", Prompt(GLOBAL_PORTRAIT_TASK, {**data, "portraits": shown}), PortraitAnswer)
-    if answer is not None and portrait_text(answer):
-        return Summary(portrait_text(answer), sources, "llm")
-    joined = summarise(pieces, NoModel(), max_words=_PORTRAIT_WORDS, previous=previous)
-    return Summary(joined.text, sources)
-
-
-def portrait_text(answer: PortraitAnswer) -> str:
-    """A portrait in one paragraph; "" for an empty one."""
-    named = (("Personality", answer.personality), ("Mood", answer.mood), ("How to answer", answer.strategy))
-    return " ".join(f"{name}: {' '.join(text.split())[: _LONGEST // 3]}" for name, text in named if text.strip())
-
-
-def portrait_by_rule(unit: Sequence[Episode], before: Sequence[Piece] = ()) -> str:
-    """What the users say of what they like, feel and want, shortened, or their foremost topics; "" where they say nothing."""
-    users = [one for one in unit if one.role != "assistant"]
-    said = [fact for one in users for fact in facts_in(one)]
-    telling = [fact for fact in said if _TELLING & {*terms(fact.text)}]
-    topics = keywords([one.text for one in users], 4, sorted({one.speaker for one in users}))
-    about = f"Speaks of: {', '.join(topics)}." if topics else ""
-    if not telling and not before:
-        return about
-    stated: list[Said] = [*before, *telling]
-    shortened = summarise(stated, NoModel(), max_words=_PORTRAIT_WORDS - 12).text
-    return " ".join(part for part in (shortened, "" if before else about) if part)
-
-
-_PORTRAIT_WORDS = 80
-_TELLING = frozenset(
-    term
-    for word in (
-        "like love enjoy prefer hate dislike favourite favorite feel felt feeling happy sad angry tired worried afraid excited "
-        "nervous proud lonely stressed anxious want wish hope plan dream believe interested passionate fan hobby usually always"
-    ).split()
-    for term in terms(word)
-)
 
 
 # -- records --------------------------------------------------------------------------------------------------
@@ -476,8 +398,3 @@ def _newest(draft: Draft, kind: str, date: str) -> tuple[int, Record | None]:
 
 def _provisional(record: Record) -> Record:
     return replace(record, data={**record.data, "provisional": True})
-
-
-def _drop_provisional(draft: Draft) -> None:
-    for id in draft.state.pop("provisional", []):
-        draft.drop(id)

@@ -41,6 +41,7 @@ class Call:
     content: str = ""  # of an insert
     memory_id: str = ""  # of an update or delete in a list
     new_content: str = ""  # of an update
+    turns: tuple[int, ...] = ()  # numbers of the turns that an insert or update comes from; none for the whole chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,13 @@ def applied(calls: Sequence[Call], shelf: Shelf, said_at: datetime | None = None
     return [_apply(call, shelf, said_at) for call in calls]
 
 
+def kind_of(call: Call) -> Kind | None:
+    """Which part of the memory a call is about; None for none."""
+    return _NAMES.get(call.memory_type.strip())
+
+
 def _apply(call: Call, shelf: Shelf, said_at: datetime | None) -> Result:
-    kind = _NAMES.get(call.memory_type.strip())
+    kind = kind_of(call)
     tool = call.tool.strip()
     if kind is None:
         return Result(

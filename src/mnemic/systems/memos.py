@@ -6,8 +6,9 @@ Nothing is overwritten: merged memories are archived and point to what they were
 Without a model a message's statements are its memories, and of two that cannot both hold the newer stays.
 
 Card: memos. Source: Li et al., MemOS, arXiv 2507.03724 and 2505.22101; numbers as in its repository of mid-August 2025.
-Reading and judging: `systems.mem_reader`; writing: `systems.mem_operator`; the scheduler's formulas: `ops.scheduling`;
-governance, and cubes that are handed on: `systems.memcube`. Departs: see `MemOS.card.departures`.
+Reading and judging: `systems.mem_reader`; writing: `systems.mem_operator`, with `systems.mem_scheduler`,
+`systems.mem_structure` and `systems.mem_shelf`; the scheduler's formulas: `ops.scheduling`; governance, and cubes that are
+handed on: `systems.memcube`. Departs: see `MemOS.card.departures`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from mnemic.ops.keywords import keywords
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.made import Made
-from mnemic.systems.mem_operator import ID, MEMORY, MERGED_TO, PARENT, TOPIC, WORKING, Operator, Params
+from mnemic.systems.mem_operator import Operator
+from mnemic.systems.mem_shelf import ID, MEMORY, MERGED_TO, PARENT, TOPIC, WORKING, Params
 from mnemic.systems.memcube import governance, is_expired
 from mnemic.systems.open_units import work
 from mnemic.systems.uses import as_they_stood, note_use

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Link, Reason, Record
@@ -22,7 +23,8 @@ from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import Feedback, feedback_in, heard
-from mnemic.systems.made import Made
+from mnemic.systems.made import Made, Scored, Vector
+from mnemic.systems.nearest_first import hits_of_nearest, nearest_first
 from mnemic.systems.uses import USE, best_first, note_use
 from mnemic.systems.view import HIDDEN_ROLES, View
 from mnemic.text.terms import terms
@@ -262,12 +264,14 @@ def _standing(ids: Sequence[str], draft: Draft) -> list[Record]:
     """The passages that go by these ids, of records or of episodes, as they stand now."""
     found: dict[str, Record] = {}
     for id in ids:
-        record = draft.get(id) or draft.get(record_id(ID, PASSAGE, id))
-        while record is not None and record.retired_at is not None:
-            later = [link for link in draft.links_of(record.id) if link.kind == REPLACED and link.from_id == record.id]
-            record = draft.get(later[-1].to_id) if later else None
-        if record is not None:
-            found[record.id] = record
+        waiting = [draft.get(id) or draft.get(record_id(ID, PASSAGE, id))]
+        while waiting:
+            record = waiting.pop(0)
+            if record is not None and record.retired_at is None:
+                found[record.id] = record
+            elif record is not None:  # a correction that was taken back may have stood for several
+                links = draft.links_of(record.id)
+                waiting += [draft.get(one.to_id) for one in links if one.kind == REPLACED and one.from_id == record.id]
     return list(found.values())
 
 
@@ -343,15 +347,30 @@ class _Search:
             scored = sorted(
                 ((made.records[id], score) for id, score in words.items()), key=lambda one: (-one[1], one[0].id)
             )
+        elif step:
+            scored = list(islice(nearest_first(vector, self._cue, self._view, KINDS), _MANY))
         else:
-            scored = made.scores(vector, kinds=KINDS, as_of=as_of)
+            scored = self._near(vector)
         for record, score in scored[:_MANY] if step else scored:
             if score <= 0.0 or (bridge and not bridge <= set(terms(record.text))):
                 continue
             likeness = min(score, 1.0)
-            weight = self._params.step_discount**step * self._params.doubt ** self._doubt(record)
+            weight = self._params.step_discount**step * self._left(record)
             if likeness * weight > self._score(record.id):
                 self._found[record.id] = likeness, weight, query if step else ""
+
+    def _near(self, vector: Vector) -> list[Scored]:
+        """The passages nearest to a vector, as many as it takes to know the best of those that the cue may see."""
+        wide = replace(self._cue, limit=max(self._cue.limit, self._params.evidence), threshold=0.0)
+        found: list[Scored] = []
+
+        def hits_among(scored: Sequence[Scored]) -> list[Hit]:
+            found[:] = scored
+            ranked = [(record, score * self._left(record)) for record, score in scored]
+            return self._view.record_hits(sorted(ranked, key=lambda one: (-one[1], one[0].id)), wide)
+
+        hits_of_nearest(vector, wide, self._view, KINDS, hits_among)
+        return found
 
     def reason(self) -> bool:
         """Have a model read the evidence, and search on as it says; False where it gave no answer at all."""
@@ -435,19 +454,21 @@ class _Search:
         likeness, weight, _ = self._found.get(id, (0.0, 0.0, ""))
         return likeness * weight
 
-    def _doubt(self, record: Record) -> int:
+    def _left(self, record: Record) -> float:
+        """The share of its score that doubts leave a passage."""
         ids = [record.id, *record.sources] if record.kind == PASSAGE and len(record.sources) == 1 else [record.id]
-        return sum(self._doubts.get(id, 0) for id in ids)
+        return self._params.doubt ** sum(self._doubts.get(id, 0) for id in ids)
 
 
 def doubts_in(made: Made, cue: Cue) -> dict[str, int]:
-    """How often each id was called wrong or unhelpful, as far as that was known at the cue's time."""
+    """How often each id was called wrong or unhelpful by what taught nothing, as far as that was known at the cue's time."""
     found: dict[str, int] = {}
     for link in made.links.values():
         if (
             link.kind == USE
             and link.data["verdict"] in ("wrong", "unhelpful")
             and (cue.as_of is None or link.recorded_at <= cue.as_of)
+            and record_id(ID, KNOWLEDGE, link.to_id) not in made.records
         ):
             found[link.from_id] = found.get(link.from_id, 0) + 1
     return found

@@ -3,7 +3,7 @@
 The one idea: retention R = exp(-t/S) is compared with two thresholds. At or above the upper one an item is in short-term
 memory and recalled as it was said; between the two it is in long-term memory, shortened, and ranks by what is left of it;
 below the lower one it is out of recall. What was learnt of a task, its reflections, goes to long-term memory at once.
-`TaskLoop` is the agent: it acts, is checked, reflects and tries again with its reflections before it.
+`systems.task_loop.TaskLoop` is the agent: it acts, is checked, reflects and tries again with its reflections before it.
 
 Source: arXiv 2409.00872; no official code was found, and neither the thresholds nor the unit of time are given there.
 Departs: states are read off the log at the time of the cue, so nothing is moved and nothing lost; see the card.
@@ -12,23 +12,21 @@ Departs: states are read off the log at the time of the cue, so nothing is moved
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from mnemic.errors import LLMUnavailable, ParameterError
+from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Reason, Record
-from mnemic.models.llm import LLM
 from mnemic.models.prompt import Asks, Prompt, Shown, turns
-from mnemic.models.structured import ask_structured
 from mnemic.ops.decay import Strength, days, reinforced
 from mnemic.ops.summarise import Piece, summarise
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
-from mnemic.systems.units import closed_units, is_new_session, open_unit
+from mnemic.systems.units import closed_units, drop_provisional, is_new_session, open_unit, uncorrected
 from mnemic.systems.uses import note_use, uses_of
 from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import terms
@@ -37,8 +35,7 @@ ID = "sage"
 ITEM, REFLECTION = "item", "reflection"
 CHECKER = "checker"  # the role of what judges an assistant's output
 State = Literal["short-term", "long-term", "forgotten"]
-T = TypeVar("T")
-_MOST_REFLECTIONS, _LONGEST = 5, 600  # of one task; characters of one
+MOST_REFLECTIONS, LONGEST = 5, 600  # of one task; characters of one
 _CHUNK = 80  # turns that a model is shown at once
 
 REFLECT = """
@@ -48,16 +45,6 @@ went well or badly and what to do then, and facts that will be needed again. Eac
 understood alone.
 Answer with {"reflections": [{"text": …, "turns": [numbers of the turns it comes from]}]}, at most five, an empty list where
 nothing is to be learnt.
-"""
-ACT = """
-You work on "task". "memories" holds what may be known about it, "reflections" what was learnt in attempts before this one, and
-"attempts" those attempts with what was said of them. Do not repeat what was not accepted.
-Answer with {"output": your solution}.
-"""
-CHECK = """
-"output" is an attempt at "task". Judge whether it does what was asked, completely and correctly.
-Answer with {"accepted": true or false, "feedback": what is wrong with it and how it can be found, or what is right, "reward":
-how good it is, from 0 to 1}.
 """
 
 
@@ -117,10 +104,13 @@ class Sage(MemorySystem):
         departures=(
             "The paper's thresholds and its unit of time were not found: an item that was never used keeps 1/e after 30 days, "
             "leaves short-term memory at 0.5 and recall at 0.01; all of them are parameters, and the clock may count steps.",
+            "What was corrected before its task was over is not reflected on.",
             "An item's state is read off the log when a cue is asked, so an item is never moved or deleted and a use can bring "
             "it back.",
             "Recall writes nothing: an item grows stronger by feedback that it was used or helpful. What importance does was not "
             "found, and items have none: S is 1 and one more for each use.",
+            "Long-term items count by what is left of them, so that an unused item of 60 days ago has 0.14 of the weight of one "
+            "of today, however well it fits: without feedback this is a memory of the last weeks.",
             "Short-term items are ranked by similarity, not all put before the model: a recall has a limit.",
             "Items are shortened by rule; a model is asked for reflections alone. A reflection's sources are the turns that the "
             "model says it comes from, of all that it was shown of the task.",
@@ -134,7 +124,7 @@ class Sage(MemorySystem):
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
         draft = view.draft()
-        _drop_provisional(draft)
+        drop_provisional(draft)
         said = {one.id for one in heard(episodes)}
         for episode in episodes:
             note_use(draft, episode, ID, draft.state.get("steps", 0))
@@ -142,15 +132,15 @@ class Sage(MemorySystem):
                 draft.state["steps"] = draft.state.get("steps", 0) + 1
                 draft.put(self._item(episode, draft.state["steps"]))
         for unit, closer in closed_units(view, draft, episodes, is_new_session(self._gap)):
-            self._reflect(draft, view, unit, closer.recorded_at)
+            self._reflect(draft, view, unit, closer)
         return draft.changes()
 
     def consolidate(self, view: View) -> Changes:
         """Reflect on the task that is still under way, until it goes on."""
         draft = view.draft()
-        _drop_provisional(draft)
+        drop_provisional(draft)
         if unit := open_unit(view, draft):
-            made = self._reflect(draft, view, unit, unit[-1].recorded_at, is_provisional=True)
+            made = self._reflect(draft, view, unit, unit[-1], is_provisional=True)
             draft.state["provisional"] = [one.id for one in made]
         return draft.changes()
 
@@ -225,12 +215,12 @@ class Sage(MemorySystem):
         )
 
     def _reflect(
-        self, draft: Draft, view: View, unit: Sequence[Episode], at: datetime, *, is_provisional: bool = False
+        self, draft: Draft, view: View, unit: Sequence[Episode], closer: Episode, *, is_provisional: bool = False
     ) -> list[Record]:
         last = draft.get(record_id(ID, ITEM, unit[-1].id))
         assert last is not None, "every episode of a task became an item"
         made: list[Record] = []
-        for text, sources, by in reflections(unit, view.ask):
+        for text, sources, by in reflections(uncorrected(view, unit, closer), view.ask):
             data: dict[str, Any] = {BY: by, "step": last.data["step"]}
             record = Record(
                 id=record_id(ID, REFLECTION, unit[0].id, str(len(made))),
@@ -239,7 +229,7 @@ class Sage(MemorySystem):
                 kind=REFLECTION,
                 text=text,
                 sources=sources,
-                recorded_at=at,
+                recorded_at=closer.recorded_at,
                 valid_from=max(one.occurred_at for one in unit),
                 data={**data, "provisional": True} if is_provisional else data,
             )
@@ -281,8 +271,8 @@ def reflections(unit: Sequence[Episode], ask: Asks) -> list[tuple[str, tuple[str
         if answer is None:
             found += _checked_outputs(part)
             continue
-        for given in answer.reflections[:_MOST_REFLECTIONS]:
-            text = " ".join(given.text.split())[:_LONGEST]
+        for given in answer.reflections[:MOST_REFLECTIONS]:
+            text = " ".join(given.text.split())[:LONGEST]
             numbers = sorted({number for number in given.turns if 1 <= number <= len(part)})
             if any(map(str.isalnum, text)) and (numbers or not given.turns):
                 behind = [part[number - 1] for number in numbers] or part
@@ -299,13 +289,8 @@ def _checked_outputs(part: Sequence[Episode]) -> list[tuple[str, tuple[str, ...]
             behind = [each for each in (task, before, one) if each is not None]
             about = f"On “{_short(task.text)}”: " if task is not None and task is not one else ""
             sources = tuple(dict.fromkeys(each.id for each in behind))
-            found.append((f"{about}{_short(one.text, _LONGEST)}", sources, "offline"))
-    return found[-_MOST_REFLECTIONS:]
-
-
-def _drop_provisional(draft: Draft) -> None:
-    for id in draft.state.pop("provisional", []):
-        draft.drop(id)
+            found.append((f"{about}{_short(one.text, LONGEST)}", sources, "offline"))
+    return found[-MOST_REFLECTIONS:]
 
 
 def _reward(episode: Episode) -> float | None:
@@ -324,134 +309,3 @@ def _compressed(record: Record) -> Record:
 
 def _made_at(record: Record) -> datetime:
     return record.valid_from or record.recorded_at
-
-
-# -- the agent ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class OutputAnswer:
-    """What a model answers to ACT."""
-
-    output: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a checker says of an output; what a model answers to CHECK."""
-
-    accepted: bool = False
-    feedback: str = ""
-    reward: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One output with its judgement, and what was learnt from it."""
-
-    output: str
-    verdict: Verdict
-    reflections: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a task went."""
-
-    task: str
-    attempts: tuple[Attempt, ...]
-
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the checker accepted the last output."""
-        return bool(self.attempts) and self.attempts[-1].verdict.accepted
-
-    @property
-    def output(self) -> str:
-        """The last output."""
-        return self.attempts[-1].output if self.attempts else ""
-
-    def messages(self) -> list[dict[str, Any]]:
-        """The trajectory for `Memory.add(..., session=the task's name)`: the task, each output, and what the checker said."""
-        said: list[dict[str, Any]] = [{"role": "user", "content": self.task}]
-        for one in self.attempts:
-            judged = "accepted" if one.verdict.accepted else "not accepted"
-            reward = {} if one.verdict.reward is None else {"reward": one.verdict.reward}
-            said.append({"role": "assistant", "content": one.output})
-            said.append(
-                {
-                    "role": CHECKER,
-                    "content": f"{judged}: {one.verdict.feedback}" if one.verdict.feedback else judged,
-                    "metadata": {"accepted": one.verdict.accepted, **reward},
-                }
-            )
-        return said
-
-
-class TaskLoop:
-    """Acts, is checked, reflects, and tries again until the checker accepts or the attempts are spent.
-
-    ask: the way to a model, as `Direct(llm)` gives. check: judges (task, output), such as a test that is run; a model judges
-    where it is None. attempts: N, the most there are.
-    """
-
-    def __init__(self, ask: Asks, check: Callable[[str, str], Verdict] | None = None, *, attempts: int = 3) -> None:
-        if attempts < 1:
-            raise ParameterError(f"attempts={attempts}: allow 1 or more.")
-        self._ask = ask
-        self._check = check
-        self._attempts = attempts
-
-    def run(self, task: str, memories: Iterable[Hit] = ()) -> Outcome:
-        """Work on the task. memories: what was recalled for it.
-
-        Raises LLMUnavailable where there is no model to act, and whatever the model's way raises.
-        """
-        recalled = list(memories)
-        known = Shown([hit.text for hit in recalled], tuple(id for hit in recalled for id in hit.sources))
-        done: list[Attempt] = []
-        while len(done) < self._attempts and not (done and done[-1].verdict.accepted):
-            tried = Shown([{"output": one.output, "feedback": one.verdict.feedback} for one in done], known.sources)
-            learnt = Shown([text for one in done for text in one.reflections], known.sources)
-            data = {"task": Shown(task), "memories": known, "reflections": learnt, "attempts": tried}
-            answer = self._ask("act", Prompt(ACT, data), OutputAnswer)
-            if answer is None:
-                raise LLMUnavailable(
-                    "A task was to be worked on and there is no model. Give TaskLoop one that answers."
-                )
-            verdict = self._verdict(task, answer.output, known.sources)
-            learned = () if verdict.accepted else self._learnt(task, answer.output, verdict, known.sources)
-            done.append(Attempt(answer.output, verdict, learned))
-        return Outcome(task, tuple(done))
-
-    def _verdict(self, task: str, output: str, sources: tuple[str, ...]) -> Verdict:
-        if self._check is not None:
-            return self._check(task, output)
-        data = {"task": Shown(task), "output": Shown(output, sources)}
-        answer = self._ask("check", Prompt(CHECK, data), Verdict)
-        return answer or Verdict(feedback="nobody could judge it")
-
-    def _learnt(self, task: str, output: str, verdict: Verdict, sources: tuple[str, ...]) -> tuple[str, ...]:
-        said = [("user", task), ("assistant", output), (CHECKER, verdict.feedback)]
-        steps = [{"turn": at, "speaker": who, "text": text} for at, (who, text) in enumerate(said, start=1)]
-        data = {"trajectory": Shown(steps, sources)}
-        if verdict.reward is not None:
-            data["reward"] = Shown(verdict.reward)
-        answer = self._ask("reflect", Prompt(REFLECT, data), ReflectionsAnswer)
-        texts = [" ".join(one.text.split())[:_LONGEST] for one in answer.reflections] if answer else []
-        return tuple(text for text in texts if text)[:_MOST_REFLECTIONS] or (f"Not accepted: {verdict.feedback}",)
-
-
-class Direct:
-    """The way to a model without a memory around it: nothing is kept, and its errors are raised."""
-
-    def __init__(self, llm: LLM) -> None:
-        self._llm = llm
-
-    def __call__(self, step: str, prompt: Prompt, schema: type[T]) -> T | None:
-        """The answer, after as many repairs as `ask_structured` allows."""
-        return ask_structured(self._llm, prompt.messages(), schema, max_tokens=prompt.max_tokens).value
-
-    def many(self, step: str, prompts: Sequence[Prompt], schema: type[T]) -> list[T | None]:
-        """The answers, one after the other."""
-        return [self(step, prompt, schema) for prompt in prompts]

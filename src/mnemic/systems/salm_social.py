@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mnemic.errors import ParameterError
 from mnemic.index.vectors import products
@@ -33,21 +33,22 @@ from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import feedback_in, heard
-from mnemic.systems.made import Made, holds
+from mnemic.systems.made import Made, Scored, holds
+from mnemic.systems.nearest_first import hits_of_nearest, nearest_first
+from mnemic.systems.salm_measures import AGAIN, ARCHIVE, ITEM, PERSONALITY, WORKING, moves_of, tier
+from mnemic.systems.units import episode_at
 from mnemic.systems.view import View
 from mnemic.text.terms import normalised, terms
 
 ID = "salm-social"
-ITEM, REPLY, PERSONALITY = "item", "reply", "personality"
-AGAIN, USED = "again", "used"  # links from an item or reply to an episode
-WORKING, ARCHIVE = "working", "archive"
+REPLY = "reply"
+USED = "used"  # a link from an item to the feedback that says so
 APPRAISE = """
 You appraise what happened for the memory of somebody who takes part in a social life. "interaction" is one turn of it.
 - summary: one sentence in the third person that says what happened and what it means between those involved, with names.
 - importance: from 1, everyday and soon forgotten, to 10, a turning point.
 Answer with {"summary": …, "importance": …}.
 """
-_CANDIDATES = 400  # items that are looked at where nothing is filtered
 _LONGEST = 500  # characters of a summary
 _NEAR = 20  # items that may be the same again
 
@@ -86,38 +87,12 @@ class AppraiseAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
-    """How the cache has done."""
-
-    hits: int  # situations that had been met before: no call
-    misses: int  # situations that were new
-    working: int  # items in the working set
-    archived: int
-
-    @property
-    def hit_rate(self) -> float:
-        """Hits as a share of all; 0 before anything happened."""
-        return self.hits / (self.hits + self.misses) if self.hits + self.misses else 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Reuse:
     """A kept response that a situation calls for."""
 
     response: str
     match: float  # the cosine of the two situations
     record: Record
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """How far an agent moved between two of its personality vectors."""
-
-    agent: str
-    at: int  # the earlier one's number
-    steps: int  # windows between the two
-    distance: float
-    bound: float  # what the paper holds it to
 
 
 class SalmSocial(MemorySystem):
@@ -165,15 +140,16 @@ class SalmSocial(MemorySystem):
         draft = view.draft()
         said = heard(episodes)
         vectors = dict(zip((one.id for one in said), view.embed([one.text for one in said]), strict=True))
-        before = _at(draft.state.get("last"), view) if said else None
+        before = episode_at(draft.state.get("last"), view) if said else None
         for episode in episodes:
             if episode.id in vectors:
-                vector = vectors[episode.id]
-                item = self._meet(draft, episode, vector, view)
+                is_with = before is not None and before.session == episode.session and before.speaker != episode.speaker
+                partner = before if is_with else None
+                item = self._meet(draft, episode, vectors[episode.id], view, partner)
                 self._note_personality(draft, item, episode)
-                if before is not None and before.session == episode.session and before.speaker != episode.speaker:
-                    known = vectors[before.id] if before.id in vectors else view.embed([before.text])[0]
-                    self._keep_reply(draft, before, known, episode)
+                if partner is not None:
+                    known = vectors[partner.id] if partner.id in vectors else view.embed([partner.text])[0]
+                    self._keep_reply(draft, partner, known, episode)
                 before = episode
                 draft.state["last"] = episode.seq
             elif (feedback := feedback_in(episode)) is not None and feedback.verdict in ("used", "helpful"):
@@ -184,7 +160,9 @@ class SalmSocial(MemorySystem):
 
     # -- writing ------------------------------------------------------------------------------------------
 
-    def _meet(self, draft: Draft, episode: Episode, vector: NDArray[np.float32], view: View) -> str:
+    def _meet(
+        self, draft: Draft, episode: Episode, vector: NDArray[np.float32], view: View, partner: Episode | None
+    ) -> str:
         """Let an item count again, or make one; its id."""
         draft.state["step"] = draft.state.get("step", 0) + 1
         known = self._met(draft, ITEM, vector, episode)
@@ -194,7 +172,7 @@ class SalmSocial(MemorySystem):
         answer = view.ask(
             "appraise", Prompt(APPRAISE, {"interaction": turns([episode])}, max_tokens=256), AppraiseAnswer
         )
-        record = _item(episode, draft.state["step"], answer, view.scope)
+        record = _item(episode, draft.state["step"], answer, view.scope, partner.speaker if partner else None)
         draft.put(record, vector=vector)
         self._admit(draft, record.id, episode)
         return record.id
@@ -215,7 +193,9 @@ class SalmSocial(MemorySystem):
         said = text or episode.text
         for record, _ in near:
             is_own = record.data["agent"] == episode.speaker
-            if is_own and is_same(record.data.get("situation", record.text), said):
+            if not is_own or not is_same(record.data.get("situation", record.text), said):
+                continue
+            if kind == ITEM or draft.stands(_answer_alone(record), episode.seq):
                 return record
         return None
 
@@ -268,33 +248,32 @@ class SalmSocial(MemorySystem):
     # -- recall -------------------------------------------------------------------------------------------
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
-        made, vector = view.made, view.query_vector(cue)
+        made, vector, reply = view.made, view.query_vector(cue), self.reuse(cue, view)
+        now = _step_now(made, cue.as_of)
+
+        def hits_among(scored: Iterable[Scored]) -> list[Hit]:
+            found = {record.id: self._attended(record, cosine, now, cue, made) for record, cosine in scored}
+            if reply is not None:
+                reason = Reason("reuse", reply.match, 1.0, "what was answered when this came before")
+                found[reply.record.id] = reply.record, reply.match, reason
+            ranked = sorted(found.values(), key=lambda one: (-one[1], one[0].id))
+            return view.record_hits([one[:2] for one in ranked], cue, lambda record, _: (found[record.id][2],))
+
         if vector is None:
             words = made.words(terms(cue.text), kinds=(ITEM,), as_of=cue.as_of)
-            scored = [(made.records[id], score) for id, score in words.items()]
-        elif view.allowed(cue) is not None:
-            scored = made.scores(vector, kinds=(ITEM,), as_of=cue.as_of)
-        else:
-            scored = made.nearest(vector, max(_CANDIDATES, 4 * cue.limit), kinds=(ITEM,), as_of=cue.as_of)
-        now = _step_now(made, cue.as_of)
-        found: dict[str, tuple[Record, float, Reason]] = {}
-        for record, cosine in scored:
-            links = [one for one in made.links_of(record.id) if cue.as_of is None or one.recorded_at <= cue.as_of]
-            place = tier(record, cue.as_of)
-            share = 1.0 if place == WORKING else self.params.archive_share
-            fresh = recency(
-                now - max([record.data["step"], *(one.data["step"] for one in links)]), self.params.recency_power
-            )
-            importance = record.data["importance"]
-            score = share * attended(cosine, fresh, importance, self.params.temperature)
-            note = f"cosine {cosine:.2f}, recency {fresh:.2f}, importance {importance:.1f}, {place}"
-            found[record.id] = _as_met(record, links, cue.as_of), score, Reason("attention", min(score, 1.0), 1.0, note)
-        reply = self.reuse(cue, view)
-        if reply is not None:
-            reason = Reason("reuse", reply.match, 1.0, "what was answered when this came before")
-            found[reply.record.id] = reply.record, reply.match, reason
-        ranked = sorted(found.values(), key=lambda one: (-one[1], one[0].id))
-        return view.record_hits([one[:2] for one in ranked], cue, lambda record, _: (found[record.id][2],))
+            return hits_among((made.records[id], score) for id, score in words.items())
+        return hits_of_nearest(vector, cue, view, (ITEM,), hits_among)
+
+    def _attended(self, record: Record, cosine: float, now: int, cue: Cue, made: Made) -> tuple[Record, float, Reason]:
+        """An item as it was met by the cue's time, its score and why."""
+        links = [one for one in made.links_of(record.id) if cue.as_of is None or one.recorded_at <= cue.as_of]
+        place = tier(record, cue.as_of)
+        share = 1.0 if place == WORKING else self.params.archive_share
+        last = max([record.data["step"], *(one.data["step"] for one in links)])
+        fresh, importance = recency(now - last, self.params.recency_power), record.data["importance"]
+        score = share * attended(cosine, fresh, importance, self.params.temperature)
+        note = f"cosine {cosine:.2f}, recency {fresh:.2f}, importance {importance:.1f}, {place}"
+        return _as_met(record, links, cue.as_of), score, Reason("attention", min(score, 1.0), 1.0, note)
 
     def reuse(self, cue: Cue, view: View, agent: str | None = None) -> Reuse | None:
         """What was answered in this situation before, where one is like it enough; None tells the caller to think anew.
@@ -304,12 +283,14 @@ class SalmSocial(MemorySystem):
         vector = view.query_vector(cue)
         if vector is None:
             return None
-        for record, cosine in view.made.scores(vector, kinds=(REPLY,), as_of=cue.as_of):
+        for record, cosine in nearest_first(vector, cue, view, (REPLY,)):
             match = min(cosine, 1.0)
             if match < self.params.reuse_threshold:
                 break
             is_own = agent is None or record.data["agent"] == agent
-            if is_own and is_same(record.data["situation"], cue.text) and view.sees([record], cue)[0]:
+            if not is_own or not is_same(record.data["situation"], cue.text):
+                continue
+            if view.sees([_answer_alone(record)], cue)[0]:
                 return Reuse(record.text, match, record)
         return None
 
@@ -350,54 +331,17 @@ def is_same(one: str, other: str) -> bool:
     return not has_number(apart) and not turns_round(apart)
 
 
-def drift(personalities: Sequence[ArrayLike], agent: str = "") -> list[Drift]:
-    """How far an agent moved between each two of its personality vectors, oldest first, beside the paper's bound."""
-    rows = [np.asarray(one, np.float64) for one in personalities]
-    found = []
-    for at, one in enumerate(rows):
-        for later in range(at + 1, len(rows)):
-            apart = rows[later] - one
-            distance = math.sqrt(float(np.einsum("d,d->", apart, apart)))
-            found.append(Drift(agent, at, later - at, distance, drift_bound(later - at)))
-    return found
-
-
-def drift_bound(steps: int) -> float:
-    """What the paper holds the distance after so many steps to: 0.08·log(steps) + 0.12."""
-    return 0.08 * math.log(steps) + 0.12
-
-
-def drift_of(made: Made, agent: str, as_of: datetime | None = None) -> list[Drift]:
-    """The drift of a speaker, from the personality vectors that are kept."""
-    kept = [one for one in made.current((PERSONALITY,), as_of) if one.data["agent"] == agent]
-    kept.sort(key=lambda one: one.data["number"])
-    return drift([vector for one in kept if (vector := made.vector(one.id)) is not None], agent)
-
-
-def statistics(records: Iterable[Record], links: Iterable[Link], as_of: datetime | None = None) -> Statistics:
-    """How the cache has done, from what the system has made; up to a time, where one is given."""
-    items = {one.id: one for one in records if one.kind == ITEM and holds(one, as_of)}
-    again = [one for one in links if one.kind == AGAIN and (as_of is None or one.recorded_at <= as_of)]
-    working = sum(tier(one, as_of) == WORKING for one in items.values())
-    return Statistics(sum(one.from_id in items for one in again), len(items), working, len(items) - working)
-
-
-def tier(item: Record, as_of: datetime | None = None) -> str:
-    """ "working" or "archive": where an item is, or was at a time."""
-    moves = _moves(item, as_of)
-    return str(moves[-1][1]) if moves else WORKING
-
-
 # -- records --------------------------------------------------------------------------------------------------
 
 
-def _item(episode: Episode, step: int, answer: AppraiseAnswer | None, scope: str) -> Record:
+def _item(episode: Episode, step: int, answer: AppraiseAnswer | None, scope: str, partner: str | None) -> Record:
     summary = " ".join(answer.summary.split())[:_LONGEST] if answer is not None else ""
     is_said = answer is not None and any(map(str.isalnum, summary)) and math.isfinite(answer.importance)
     importance = (
         min(max(answer.importance / 10.0, 0.1), 1.0) if answer is not None and is_said else importance_of(episode)
     )
     data: dict[str, Any] = {"agent": episode.speaker, "step": step, "importance": importance}
+    data |= {"partner": partner} if partner else {}
     return Record(
         id=record_id(ID, ITEM, episode.id),
         system=ID,
@@ -423,6 +367,11 @@ def _reply(before: Episode, episode: Episode) -> Record:
         valid_from=episode.occurred_at,
         data={"agent": episode.speaker, "partner": before.speaker, "situation": before.text, BY: "offline"},
     )
+
+
+def _answer_alone(reply: Record) -> Record:
+    """A reply as it came from the answer, which may have been corrected while its situation was not."""
+    return replace(reply, sources=reply.sources[-1:])
 
 
 def _personality(episode: Episode, number: int, sources: Sequence[str], texts: Sequence[str]) -> Record:
@@ -454,11 +403,6 @@ def _link(record: Record, episode: Episode, kind: str, step: int) -> Link:
     )
 
 
-def _moves(item: Record, as_of: datetime | None) -> list[list[str]]:
-    moves: list[list[str]] = item.data.get("moves", [])
-    return [one for one in moves if as_of is None or datetime.fromisoformat(one[0]) <= as_of]
-
-
 def _moved(item: Record, to: str, at: datetime) -> Record:
     return replace(item, data={**item.data, "moves": [*item.data.get("moves", []), [at.isoformat(), to]]})
 
@@ -466,7 +410,7 @@ def _moved(item: Record, to: str, at: datetime) -> Record:
 def _as_met(item: Record, links: Sequence[Link], as_of: datetime | None) -> Record:
     """The item as it was at a time, with every episode in which it was met by then."""
     data: Mapping[str, Any] = {name: value for name, value in item.data.items() if name != "moves"}
-    if moves := _moves(item, as_of):
+    if moves := moves_of(item, as_of):
         data = {**data, "moves": moves}
     met = (source for one in links if one.kind == AGAIN for source in one.sources)
     return replace(item, data=data, sources=tuple(dict.fromkeys((*item.sources, *met))))
@@ -486,9 +430,3 @@ def _step_now(made: Made, as_of: datetime | None) -> int:
     steps = [one.data["step"] for one in made.records.values() if one.kind == ITEM and holds(one, as_of)]
     steps += [one.data["step"] for one in made.links.values() if one.kind == AGAIN and one.recorded_at <= as_of]
     return max(steps, default=0)
-
-
-def _at(seq: int | None, view: View) -> Episode | None:
-    """The episode at a position of the log."""
-    found = view.since(seq - 1) if seq else []
-    return found[0] if found and found[0].seq == seq else None

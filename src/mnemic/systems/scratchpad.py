@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import islice, pairwise
 
 import numpy as np
@@ -28,11 +29,13 @@ from mnemic.ops.summarise import central
 from mnemic.systems.contract import BY, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.made import Vector
+from mnemic.systems.parts import LINES, parts_of
 from mnemic.systems.view import View
 from mnemic.text.times import find_times
 from mnemic.text.tokens import count_tokens, fit_tokens
 
 NOTE, CHUNK = "note", "chunk"
+ORDER = "order"  # in the data of a note or chunk with an instruction: what that is limited to
 SECTIONS = (
     "user instructions",
     "user preferences",
@@ -106,23 +109,23 @@ class Scratchpad:
         self._system, self._view, self._draft = system, view, draft
         self._limit, self._percentile = limit_tokens, percentile
 
-    def note(self, pair: Sequence[Episode], closing: Episode, number: int, answer: NotesAnswer | None) -> None:
+    def note(self, stated: Stated, closing: Episode, number: int, answer: NotesAnswer | None) -> None:
         """Note what a pair says, and write everything anew where that is too much.
 
         closing: the message that closed the pair. number: how many pairs there were. answer: a model's notes, if it was asked.
         """
-        lines = notes_of(pair, answer)
-        if not lines:
+        notes, first = notes_of(stated, answer), stated.pair[0]
+        if not notes:
             return
-        text, state = "\n".join(lines), self._draft.state
+        state = self._draft.state
         self._put_lines(
             NOTE,
-            record_id(self._system, NOTE, pair[0].id),
-            [Line(one, "", tuple(said.id for said in pair), pair[0].occurred_at) for one in lines],
+            record_id(self._system, NOTE, first.id),
+            [Line(text, "", sources, first.occurred_at) for text, sources in notes.items()],
             closing.recorded_at,
             {"number": number, BY: "offline" if answer is None else "llm"},
         )
-        state["tokens"] = int(state.get("tokens", 0)) + count_tokens(text)
+        state["tokens"] = int(state.get("tokens", 0)) + count_tokens("\n".join(notes))
         if state["tokens"] > 2 * self._limit:
             self._compress(closing)
 
@@ -137,7 +140,7 @@ class Scratchpad:
                 sources=tuple(dict.fromkeys(source for one in lines for source in one.sources)),
                 recorded_at=at,
                 valid_from=min(one.at for one in lines),
-                data=data,
+                data={**data, LINES: [list(one.sources) for one in lines], **_order_in(lines)},
             )
         )
 
@@ -156,7 +159,6 @@ class Scratchpad:
         for section in SECTIONS:
             for chunk in self._chunks([one for one in kept if one.section == section]):
                 data_of = {"number": (number := number + 1), "section": section, "version": version, BY: path}
-                data_of["lines"] = [list(one.sources) for one in chunk]
                 self._put_lines(
                     CHUNK, record_id(self._system, CHUNK, closing.id, str(number)), chunk, closing.recorded_at, data_of
                 )
@@ -188,19 +190,33 @@ class Scratchpad:
 # -- lines ----------------------------------------------------------------------------------------------------
 
 
-def notes_of(pair: Sequence[Episode], answer: NotesAnswer | None) -> list[str]:
-    """What is noted of a pair, one line each."""
+class Stated:
+    """A pair of messages, and by rule what each of them states."""
+
+    def __init__(self, pair: Sequence[Episode]) -> None:
+        self.pair = pair
+
+    @cached_property
+    def facts(self) -> list[list[str]]:
+        """Of each message its statements, in the third person."""
+        return [[fact.text for fact in facts_in(one, _whom(one, self.pair))] for one in self.pair]
+
+
+def notes_of(stated: Stated, answer: NotesAnswer | None) -> dict[str, tuple[str, ...]]:
+    """What is noted of a pair, one line each, and the messages behind it: of a model's note, all."""
     if answer is not None:
-        return list(dict.fromkeys(in_one_line(one) for one in answer.notes if says_something(one)))
-    lines = list[str]()
-    for one in pair:
-        if (said := standing(one.text, one.role)) is not None:
-            lines.append(f"{said.kind.capitalize()}: {in_one_line(said.text)}")
-        lines += [in_one_line(fact.text) for fact in facts_in(one, whom(one, pair))]
-    return list(dict.fromkeys(lines))
+        both = tuple(one.id for one in stated.pair)
+        return {in_one_line(one): both for one in answer.notes if says_something(one)}
+    lines: dict[str, tuple[str, ...]] = {}
+    for one, facts in zip(stated.pair, stated.facts, strict=True):
+        said = standing(one.text, one.role)
+        order = [] if said is None else [f"{said.kind.capitalize()}: {in_one_line(said.text)}"]
+        for line in dict.fromkeys([*order, *map(in_one_line, facts)]):
+            lines[line] = (*lines.get(line, ()), one.id)
+    return lines
 
 
-def whom(one: Episode, pair: Sequence[Episode]) -> str | None:
+def _whom(one: Episode, pair: Sequence[Episode]) -> str | None:
     """Whom a message of a pair speaks to: the other speaker, if there is one."""
     return next((other.speaker for other in pair if other.speaker != one.speaker), None)
 
@@ -228,9 +244,7 @@ def breakpoints(vectors: Vector, percentile: float) -> list[int]:
 
 
 def _lines_of(record: Record) -> Iterator[Line]:
-    texts = record.text.split("\n")
-    sources = record.data.get("lines", [list(record.sources)] * len(texts))
-    for text, behind in zip(texts, sources, strict=True):
+    for text, behind in parts_of(record):
         section = str(record.data.get("section") or section_of(text))
         yield Line(text, section, tuple(behind), record.valid_from or record.recorded_at)
 
@@ -305,7 +319,7 @@ def _within(lines: Sequence[Line], limit_tokens: int) -> list[Line]:
 def bearing_on(cue: Cue, view: View, vector: Vector | None, filter_tokens: int) -> list[Hit]:
     """The notes and chunks that bear on a question, the best first; a model looks through no more than so many tokens of them."""
     cosines = {one.id: max(score, 0.0) for one, score in view.made.scores(vector, kinds=[NOTE, CHUNK], as_of=cue.as_of)}
-    orders = {id: _order_in(view.made.records[id].text) for id in cosines}
+    orders = {id: view.made.records[id].data.get(ORDER) for id in cosines}
     ids = sorted(cosines, key=lambda id: (orders[id] is None, -cosines[id], id))
     records = list(_fitting([view.made.records[id] for id in ids], filter_tokens))
     seen = view.sees(records, cue)
@@ -335,14 +349,14 @@ def bearing_on(cue: Cue, view: View, vector: Vector | None, filter_tokens: int) 
     return view.record_hits(scored, replace(cue, limit=max(cue.limit, 1)), why)
 
 
-def _order_in(text: str) -> str | None:
-    """What an instruction among the lines is limited to, "" for everything; None where there is none."""
-    for line in text.split("\n"):
-        tag, _, said = line.partition(":")
+def _order_in(lines: Sequence[Line]) -> dict[str, str]:
+    """What the first instruction among lines is limited to, "" for everything, under its name; empty where there is none."""
+    for line in lines:
+        tag, _, said = line.text.partition(":")
         if tag.casefold() == "instruction":
             found = standing(said.strip())
-            return found.condition if found is not None else ""
-    return None
+            return {ORDER: found.condition if found is not None else ""}
+    return {}
 
 
 def _fitting(records: Sequence[Record], tokens: int) -> Iterator[Record]:

@@ -26,7 +26,8 @@ from mnemic.store.contract import Changes
 from mnemic.systems.chunked import CHUNK, Chunk, Standing, follow, put_once
 from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.draft import Draft
-from mnemic.systems.view import View
+from mnemic.systems.parts import without_corrected
+from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import terms
 from mnemic.text.tokens import count_tokens
 
@@ -131,6 +132,8 @@ class StructuralMemory(MemorySystem):
             "recalled as it was said, or, after consolidation, as units for now.",
             "All kinds lie in one index, of which a recall takes those of its structure; chunks are always kept, as what units "
             "resolve to, by id and not by text.",
+            "A chunk is shown without the turns of it that were corrected since; a summary, whose words cannot be told apart, as "
+            "it is.",
             "Key elements of a fact are not asked for: nothing uses them.",
             "The last turn of the iteration asks for no thought, since nothing is searched with it.",
             "A unit without a score keeps its place when reranking. Without a model, words and meaning in equal parts rerank, "
@@ -158,7 +161,8 @@ class StructuralMemory(MemorySystem):
                 hits = _reranked(cue, view, hits)[: self.params.reranked]
         if self.params.answer_with == "documents":
             hits = _documents(hits, view)
-        return [hit for hit in hits[:most] if hit.score > 0.0 and hit.score >= cue.threshold][: cue.limit]
+        hits = [hit for hit in hits[:most] if hit.score > 0.0 and hit.score >= cue.threshold][: cue.limit]
+        return without_corrected(hits, cue, view)
 
     def _units(self, view: View) -> _Units:
         return _Units(view, KINDS[self.params.structure])
@@ -186,6 +190,8 @@ class _Units:
         if SUMMARY in self._kinds:
             said: list[Said] = [*facts] if facts and facts[0].path == "llm" else []
             said += chunk.turns
+            if isinstance(ask, NoModel):
+                said = [*facts] or said  # by rule, the facts are what the turns state
             summary = summarise(said, ask, step="summary", task=SUMMARISE, max_words=_SUMMARY_WORDS)
             if summary.text:
                 made.append(draft.put(chunk.unit(ID, SUMMARY, summary.text, chunk.sources, summary.path)))

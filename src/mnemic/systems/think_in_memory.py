@@ -12,9 +12,9 @@ further buckets; without a model thoughts are the facts that were stated, and ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +27,16 @@ from mnemic.ops.extract import extract_facts
 from mnemic.ops.lsh import Buckets
 from mnemic.ops.segment import exchanges
 from mnemic.ops.triples import triples_in
-from mnemic.ops.update import relation
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
-from mnemic.systems.made import holds
-from mnemic.systems.thought_table import KIND, Table, compared, hash_of, head_of, in_bucket, number_of
+from mnemic.systems.open_units import Vectors
+from mnemic.systems.thought_table import ID, KIND, LONGEST, Table, compared, hash_of, in_bucket
+from mnemic.systems.thought_tidying import named, tidy
 from mnemic.systems.view import NoModel, View
 from mnemic.text.terms import terms
 
-ID = "think-in-memory"
 MOST_TURNS = 20  # of one speaker in a row: then they are thought about, answered or not
 THINK = """
 You think about a conversation after it was held, so that nobody has to think it through again. "exchange" holds what was said
@@ -49,20 +48,6 @@ what is shown does not bear out.
 Answer with {"thoughts": [{"text": the sentence, "head": whom or what it is about, "relation": …, "tail": …, "turns": [numbers of
 the turns behind it], "recalled": [ids of the earlier thoughts that it also rests on]}]}, an empty list when nothing follows.
 """
-FORGET = """
-"thoughts" holds things that were concluded from conversations, each with an id and the time it held. Name those that
-should be forgotten: what a newer one contradicts, and what is of no use to anybody. Keep everything else.
-Answer with {"remove": [ids]}, an empty list when all should stay.
-"""
-MERGE = """
-"thoughts" holds things that were concluded about one and the same head, each with an id and time. Where several say the same, or
-belong into one sentence, write that sentence. It keeps every name, number and date of those it replaces, and stands alone.
-Answer with {"merged": [{"text": the sentence, "relation": …, "tail": …, "replaces": [ids of two thoughts or more]}]}, an empty
-list when nothing should be merged.
-"""
-_LONGEST = 1000  # characters of a thought
-_SHOWN = 100  # thoughts of a bucket that a model sees at once, the newest
-_NEAR = 5  # thoughts with which a new one is compared by rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,30 +88,6 @@ class ThinkAnswer:
     """What a model answers to THINK."""
 
     thoughts: list[ThoughtAnswer] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetAnswer:
-    """What a model answers to FORGET."""
-
-    remove: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class MergedAnswer:
-    """One sentence in the place of several, as a model gives it."""
-
-    text: str = ""
-    relation: str = ""
-    tail: str = ""
-    replaces: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class MergeAnswer:
-    """What a model answers to MERGE."""
-
-    merged: list[MergedAnswer] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +149,14 @@ class ThinkInMemory(MemorySystem):
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
         draft = view.draft()
         _drop_provisional(draft)
-        closed, _ = exchanges(heard(view.since(draft.state.get("done", 0))), max_turns=MOST_TURNS)
+        closed, tail = exchanges(heard(view.since(draft.state.get("done", 0))), max_turns=MOST_TURNS)
         if closed:
-            table = self._table(draft, view)
-            for unit, vector in zip(closed, view.embed([_query_of(unit) for unit in closed]), strict=True):
-                _insert(draft, table, self._think(unit, vector, table, view), unit, view)
-                self._tidy(draft, table, unit[-1], view)
+            table, thinker = self._table(draft, view), _Thinker(view, self.params.recalled)
+            thinker.foresee(closed)
+            for unit, following in zip(closed, [*closed[1:], tail], strict=True):
+                closer = _closer(unit, following)
+                _insert(draft, table, thinker.think(unit, table), unit, closer.recorded_at, thinker.vectors)
+                tidy(draft, table, closer, view, self.params.tidy_every)
             draft.state["done"] = closed[-1][-1].seq
         return draft.changes()
 
@@ -202,44 +165,14 @@ class ThinkInMemory(MemorySystem):
         _drop_provisional(draft)
         _, tail = exchanges(heard(view.since(draft.state.get("done", 0))), max_turns=MOST_TURNS)
         if tail:
-            table = self._table(draft, view)
-            vector = view.embed([_query_of(tail)])[0]
-            made = _insert(draft, table, self._think(tail, vector, table, view), tail, view, is_provisional=True)
+            table, thinker = self._table(draft, view), _Thinker(view, self.params.recalled)
+            thoughts, known_at = thinker.think(tail, table), tail[-1].recorded_at
+            made = _insert(draft, table, thoughts, tail, known_at, thinker.vectors, is_provisional=True)
             draft.state["provisional"] = {"ids": [one.id for one in made], "seq": tail[-1].seq}
         return draft.changes()
 
     def _table(self, draft: Draft, view: View) -> Table:
-        return Table(draft, hash_of(view.made.dim, self.params.buckets, self.params.seed))
-
-    def _think(self, unit: Sequence[Episode], vector: NDArray[np.float32], table: Table, view: View) -> list[Thought]:
-        """What follows from an exchange, in the light of the thoughts in the bucket of its query."""
-        earlier = table.nearest(vector, self.params.recalled)
-        prompt = Prompt(THINK, {"exchange": turns(unit), "thoughts": numbered(earlier)})
-        answer = view.ask("think", prompt, ThinkAnswer)
-        if answer is None:
-            return thoughts_in(unit)
-        return [thought for given in answer.thoughts if (thought := _checked(given, unit, earlier)) is not None]
-
-    def _tidy(self, draft: Draft, table: Table, at: Episode, view: View) -> None:
-        """Forget and merge in the buckets into which enough has come."""
-        fresh: dict[str, list[str]] = draft.state.setdefault("fresh", {})
-        for name in sorted((name for name, ids in fresh.items() if len(ids) >= self.params.tidy_every), key=int):
-            new, bucket = fresh.pop(name), int(name)
-            members = table.members(bucket)[-_SHOWN:]
-            if len(members) < 2:
-                continue
-            answer = view.ask("forget", Prompt(FORGET, {"thoughts": numbered(members)}), ForgetAnswer)
-            if answer is None:
-                _tidy_by_rule(draft, table, bucket, new, at)
-                continue
-            gone = _named(answer.remove, members)
-            for one in gone:
-                table.retire(one, at)
-            groups = _of_onehead_of([one for one in members if one not in gone], new)
-            prompts = [Prompt(MERGE, {"thoughts": numbered(group)}) for group in groups]
-            for group, merged in zip(groups, view.ask.many("merge", prompts, MergeAnswer), strict=True):
-                for given in merged.merged if merged is not None else []:
-                    _merge_as_told(table, given, group, at)
+        return Table(draft, view.made, hash_of(view.made.dim, self.params.buckets, self.params.seed))
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         made, vector = view.made, view.query_vector(cue)
@@ -294,6 +227,35 @@ def recall_loss(
 # -- thinking -------------------------------------------------------------------------------------------------
 
 
+class _Thinker:
+    """Thinks about the exchanges of one observation."""
+
+    def __init__(self, view: View, recalled: int) -> None:
+        self._view, self._recalled = view, recalled
+        self._has_model = not isinstance(view.ask, NoModel)
+        self._thoughts: dict[str, list[Thought]] = {}  # without a model, by the exchange's first turn
+        self.vectors = Vectors(view)
+
+    def foresee(self, units: Sequence[Sequence[Episode]]) -> None:
+        """These will be thought about: time to embed what they are compared by together."""
+        if self._has_model:
+            self.vectors.know(map(_query_of, units))
+        else:
+            self._thoughts = {unit[0].id: thoughts_in(unit) for unit in units}
+            self.vectors.know(one.text for thoughts in self._thoughts.values() for one in thoughts)
+
+    def think(self, unit: Sequence[Episode], table: Table) -> list[Thought]:
+        """What follows from an exchange, in the light of the thoughts in the bucket of its query."""
+        if not self._has_model:
+            return self._thoughts[unit[0].id] if unit[0].id in self._thoughts else thoughts_in(unit)
+        earlier = table.nearest(self.vectors[_query_of(unit)], self._recalled)
+        prompt = Prompt(THINK, {"exchange": turns(unit), "thoughts": numbered(earlier)})
+        answer = self._view.ask("think", prompt, ThinkAnswer)
+        if answer is None:
+            return thoughts_in(unit)
+        return [thought for given in answer.thoughts if (thought := _checked(given, unit, earlier)) is not None]
+
+
 def thoughts_in(unit: Sequence[Episode]) -> list[Thought]:
     """Without a model: the facts that an exchange states, with the relation in each; a turn without any, as it was said."""
     facts = extract_facts(unit, NoModel())
@@ -306,7 +268,7 @@ def thoughts_in(unit: Sequence[Episode]) -> list[Thought]:
             parts = (triple.subject, triple.relation, triple.object) if triple else (fact.speaker, "says", fact.text)
             found.append(Thought(fact.text, *parts, fact.episode_ids))
         if episode.id not in stated:
-            text = episode.text[:_LONGEST]
+            text = episode.text[:LONGEST]
             found.append(Thought(text, episode.speaker, "says", text, (episode.id,)))
     return found
 
@@ -314,15 +276,20 @@ def thoughts_in(unit: Sequence[Episode]) -> list[Thought]:
 def _checked(given: ThoughtAnswer, unit: Sequence[Episode], earlier: Sequence[Record]) -> Thought | None:
     """The thought that a model gave; None where it says nothing or names only turns that there are not."""
     text, head, link, tail = (
-        " ".join(part.split())[:_LONGEST] for part in (given.text, given.head, given.relation, given.tail)
+        " ".join(part.split())[:LONGEST] for part in (given.text, given.head, given.relation, given.tail)
     )
     text = text or " ".join(part for part in (head, link, tail) if part)
     numbers = sorted({number for number in given.turns if 1 <= number <= len(unit)})
     if not any(map(str.isalnum, text)) or (given.turns and not numbers):
         return None
     behind = [unit[number - 1].id for number in numbers] or [one.id for one in unit]
-    behind += [source for one in _named(given.recalled, earlier) for source in one.sources]
+    behind += [source for one in named(given.recalled, earlier) for source in one.sources]
     return Thought(text, head or unit[0].speaker, link, tail, tuple(dict.fromkeys(behind)), "llm")
+
+
+def _drop_provisional(draft: Draft) -> None:
+    for id in draft.state.pop("provisional", {"ids": []})["ids"]:
+        draft.drop(id)
 
 
 def _insert(
@@ -330,16 +297,18 @@ def _insert(
     table: Table,
     thoughts: Sequence[Thought],
     unit: Sequence[Episode],
-    view: View,
+    known_at: datetime,
+    vectors: Vectors,
     *,
     is_provisional: bool = False,
 ) -> list[Record]:
-    """Put the thoughts about an exchange into the buckets of their vectors."""
+    """Put the thoughts about an exchange, whose end was known at a time, into the buckets of their vectors."""
     when = {one.id: one.occurred_at for one in unit}
     first = draft.state.get("thoughts", 0)
     made = []
-    vectors = view.embed([one.text for one in thoughts])
-    for number, (thought, vector) in enumerate(zip(thoughts, vectors, strict=True), start=first):
+    vectors.know(one.text for one in thoughts)
+    for number, thought in enumerate(thoughts, start=first):
+        vector = vectors[thought.text]
         bucket = table.bucket(vector)
         data = {
             "head": thought.head,
@@ -351,11 +320,11 @@ def _insert(
         record = Record(
             id=record_id(ID, KIND, *when, thought.text),
             system=ID,
-            scope=view.scope,
+            scope=unit[0].scope,
             kind=KIND,
             text=thought.text,
             sources=thought.sources,
-            recorded_at=unit[-1].recorded_at,
+            recorded_at=known_at,
             valid_from=max(when[source] for source in thought.sources if source in when),
             data={**data, BY: thought.path, **({"provisional": True} if is_provisional else {})},
         )
@@ -367,95 +336,15 @@ def _insert(
     return made
 
 
-def _drop_provisional(draft: Draft) -> None:
-    for id in draft.state.pop("provisional", {"ids": []})["ids"]:
-        draft.drop(id)
+def _closer(unit: Sequence[Episode], following: Sequence[Episode]) -> Episode:
+    """The turn that ended an exchange: its answer, or what came next in another session where it has none."""
+    _, is_waiting = exchanges(unit, max_turns=MOST_TURNS)
+    return following[0] if is_waiting else unit[-1]
 
 
 def _query_of(unit: Sequence[Episode]) -> str:
     """What the exchange began with: the turns of the one who spoke first."""
     return "\n".join(one.text for one in unit if one.speaker == unit[0].speaker)
-
-
-# -- tidying --------------------------------------------------------------------------------------------------
-
-
-def _named(ids: Sequence[str], shown: Sequence[Record]) -> list[Record]:
-    """The records that a model named, each once; numbers that it invents are skipped."""
-    by_number = {str(at): one for at, one in enumerate(shown)}
-    return [by_number[id] for id in dict.fromkeys(id.strip() for id in ids) if id in by_number]
-
-
-def _of_onehead_of(members: Sequence[Record], new: Sequence[str]) -> list[list[Record]]:
-    """Two or more thoughts with the same head, one of them new; by head, in the order of the oldest."""
-    groups: dict[str, list[Record]] = {}
-    for one in members:
-        groups.setdefault(head_of(one), []).append(one)
-    return [group for group in groups.values() if len(group) > 1 and any(one.id in new for one in group)]
-
-
-def _merge_as_told(table: Table, given: MergedAnswer, group: list[Record], at: Episode) -> None:
-    """Put the sentence that a model wrote in the place of those that it names, of which none was replaced before."""
-    text = " ".join(given.text.split())[:_LONGEST]
-    old = _named(given.replaces, group)
-    members = {one.id for one in table.members(group[0].data["bucket"])}
-    if len(old) < 2 or not any(map(str.isalnum, text)) or not all(one.id in members for one in old):
-        return
-    parts = {"relation": " ".join(given.relation.split()), "tail": " ".join(given.tail.split())}
-    _merge(table, old, text, {**old[-1].data, **{name: part for name, part in parts.items() if part}, BY: "llm"}, at)
-
-
-def _merge(
-    table: Table,
-    old: Sequence[Record],
-    text: str,
-    data: Mapping[str, Any],
-    at: Episode,
-    vector: NDArray[np.float32] | None = None,
-) -> Record:
-    """One thought in the place of several, in their bucket."""
-    for one in old:
-        table.retire(one, at)
-    ids = [one.id for one in old]
-    return table.put(
-        replace(
-            old[-1],
-            id=record_id(ID, "merged", *ids, at.id),
-            text=text,
-            sources=tuple(dict.fromkeys(source for one in old for source in one.sources)),
-            recorded_at=at.recorded_at,
-            valid_from=max(one.valid_from or one.recorded_at for one in old),
-            data={**data, "previous": ids, "number": table.next_number()},
-            retired_at=None,
-            valid_to=None,
-        ),
-        vector,
-    )
-
-
-def _tidy_by_rule(draft: Draft, table: Table, bucket: int, new: Sequence[str], at: Episode) -> None:
-    """Compare what came into a bucket with what is nearest to it there and has the same head."""
-    for id in new:
-        one, vector = draft.get(id), draft.vector(id)
-        if one is None or vector is None or not holds(one):
-            continue
-        for other in table.nearest(vector, _NEAR + 1, bucket, head_of(one)):
-            if other.id == one.id or number_of(other) > number_of(one):
-                continue
-            cosine = float(products(np.stack([_known(draft, other.id)]), vector)[0])
-            kind = relation(other.text, one.text, similarity=cosine)
-            is_newer = (one.valid_from or one.recorded_at) >= (other.valid_from or other.recorded_at)
-            if kind in ("contradicts", "updates", "resolved") and is_newer:
-                table.retire(other, at, one.valid_from)
-            elif kind in ("same", "refines"):
-                kept = one if kind == "refines" else other
-                one = _merge(table, [other, one], kept.text, kept.data, at, _known(draft, kept.id))
-
-
-def _known(draft: Draft, id: str) -> NDArray[np.float32]:
-    vector = draft.vector(id)
-    assert vector is not None, "every thought has a vector"
-    return vector
 
 
 # -- recall ---------------------------------------------------------------------------------------------------

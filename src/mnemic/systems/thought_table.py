@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnemic.index.vectors import products
-from mnemic.model import Episode, Record
+from mnemic.model import Record
 from mnemic.ops.lsh import CrossPolytope
 from mnemic.systems.draft import Draft
 from mnemic.systems.made import Made, holds
 
-KIND = "thought"
+ID, KIND = "think-in-memory", "thought"
+LONGEST = 1000  # characters of a thought
 
 
 @lru_cache(maxsize=16)
@@ -59,12 +60,14 @@ def _by_bucket(made: Made) -> Mapping[int, Sequence[str]]:
 class Table:
     """The thoughts by bucket while they are being changed."""
 
-    def __init__(self, draft: Draft, hash: CrossPolytope) -> None:
+    def __init__(self, draft: Draft, made: Made, hash: CrossPolytope) -> None:
         self._draft = draft
         self._hash = hash
-        self._members: dict[int, dict[str, None]] = {}
-        for one in draft.records((KIND,)):
-            self._members.setdefault(one.data["bucket"], {})[one.id] = None
+        self._members: dict[int, dict[str, Record]] = {}  # the oldest first
+        self._about: dict[tuple[int, str], dict[str, Record]] = {}  # the same by what they are about
+        standing = [one for id, one in made.records.items() if one.retired_at is None and draft.get(id) is not None]
+        for one in sorted(standing, key=number_of):
+            self._add(one)
 
     def next_number(self) -> int:
         """A place behind all thoughts so far."""
@@ -76,17 +79,16 @@ class Table:
         """Where a vector falls."""
         return self._hash.bucket(vector)
 
-    def members(self, bucket: int) -> list[Record]:
-        """What lies in a bucket, oldest first."""
-        found = [record for id in self._members.get(bucket, ()) if (record := self._draft.get(id)) is not None]
-        return sorted(found, key=number_of)
+    def members(self, bucket: int, head: str | None = None) -> list[Record]:
+        """What lies in a bucket, oldest first; with `head`, what has that head of it."""
+        found = self._members.get(bucket, {}) if head is None else self._about.get((bucket, head), {})
+        return list(found.values())
 
     def nearest(
         self, vector: NDArray[np.float32], k: int, bucket: int | None = None, head: str | None = None
     ) -> list[Record]:
         """The k most like a vector in its bucket, or in the one given; with `head`, of those with that head."""
-        records = self.members(self.bucket(vector) if bucket is None else bucket)
-        records = [one for one in records if head is None or head_of(one) == head]
+        records = self.members(self.bucket(vector) if bucket is None else bucket, head)
         vectors = [self._draft.vector(one.id) for one in records]
         known = [(one, found) for one, found in zip(records, vectors, strict=True) if found is not None]
         if not known or k < 1:
@@ -96,14 +98,26 @@ class Table:
 
     def put(self, record: Record, vector: NDArray[np.float32] | None = None) -> Record:
         """Add a record to its bucket; without a vector it is embedded."""
-        self._draft.put(record, vector=vector)
-        self._members.setdefault(record.data["bucket"], {})[record.id] = None
+        record = self._draft.put(record, vector=vector)
+        if (same := self._members.get(record.data["bucket"], {}).get(record.id)) is not None:
+            self._remove(same)  # thought anew, it is the newest again
+        self._add(record)
         return record
 
-    def retire(self, record: Record, at: Episode, valid_to: datetime | None = None) -> None:
+    def retire(self, record: Record, at: datetime, valid_to: datetime | None = None) -> None:
         """Take a record out of its bucket."""
-        self._draft.retire(record.id, at.recorded_at, valid_to)
-        self._members.get(record.data["bucket"], {}).pop(record.id, None)
+        self._draft.retire(record.id, at, valid_to)
+        self._remove(record)
+
+    def _add(self, record: Record) -> None:
+        bucket = record.data["bucket"]
+        self._members.setdefault(bucket, {})[record.id] = record
+        self._about.setdefault((bucket, head_of(record)), {})[record.id] = record
+
+    def _remove(self, record: Record) -> None:
+        bucket = record.data["bucket"]
+        self._members.get(bucket, {}).pop(record.id, None)
+        self._about.get((bucket, head_of(record)), {}).pop(record.id, None)
 
 
 def number_of(record: Record) -> int:
@@ -113,4 +127,9 @@ def number_of(record: Record) -> int:
 
 def head_of(record: Record) -> str:
     """What a thought is about, as it is compared."""
-    return " ".join(str(record.data["head"]).casefold().split())
+    return _compared(record.data["head"])
+
+
+@lru_cache(maxsize=4096)
+def _compared(head: str) -> str:
+    return " ".join(head.casefold().split())

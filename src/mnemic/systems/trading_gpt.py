@@ -6,27 +6,30 @@ lets it sink; and it is purged once too little recency or importance is left. Pr
 
 Source: arXiv 2309.03736; constants as in FinMem (pipiku915/FinMem-LLM-StockTrading), by the same authors. Departs: the daily step
 is a function of an event's date, of the feedback and of the cue's time, in closed form, so that nothing runs every day and
-nothing is deleted. See the card. `Trader` is an agent with a character that decides on recalled events and may be argued with.
+nothing is deleted. See the card. The agents that decide on recalled events are in `systems.traders`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mnemic.clock import to_microseconds
-from mnemic.errors import LLMUnavailable, ParameterError
+from mnemic.errors import ParameterError
 from mnemic.model import Cue, Episode, Hit, Reason, Record
-from mnemic.models.prompt import Asks, Prompt, Shown
 from mnemic.ops.decay import drawn, importance, recency
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.feedback import heard
+from mnemic.systems.units import said_rows
 from mnemic.systems.uses import Use, note_use, uses_of
 from mnemic.systems.view import View
 from mnemic.text.terms import terms
@@ -36,6 +39,7 @@ EVENT = "event"
 SHORT, MIDDLE, LONG, REFLECTION = "short", "middle", "long", "reflection"
 LAYERS = (SHORT, MIDDLE, LONG, REFLECTION)
 _DAY = 86_400_000_000  # microseconds
+Days = NDArray[np.int64]  # since 1970
 _MOVES = 2  # layers that an event may move in a day
 
 # metadata's `source`, in small letters with blanks, by layer; others are daily events
@@ -52,15 +56,6 @@ _SAYS_LONG = re.compile(r"\b(?:annual report|10-?K|yearly report)\b", re.IGNOREC
 _SAYS_MIDDLE = re.compile(
     r"\b(?:quarterly (?:report|results|earnings)|10-?Q|13-?F|Q[1-4] (?:results|earnings|report))\b", re.IGNORECASE
 )
-
-
-DECIDE = """
-You are a trader with the character that "character" tells. "question" says what is to be decided; "events" holds what your
-memory has about it, with the time and why it came to mind, foremost first; "others", where it is there, holds what other traders
-decided, why and on which events, after which you may keep or revise "decision", your first one. Decide as your character would,
-on what is given alone.
-Answer with {"action": "buy", "sell" or "hold", "reason": one or two sentences, "events": [ids of the events that it rests on]}.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +83,9 @@ class Params:
     least_recency: float = 0.05  # below which an event is purged
     least_importance: float = 5.0  # likewise
     reward: float = 5.0  # what a profit adds to importance, and a loss takes
+    clock: str = (
+        "days"  # that age counts: "days" of the calendar, or "dates" on which the log has something, as FinMem does
+    )
     top_k: int = 0  # events of each layer in a recall; 0 for as many as the cue asks for
     seed: int = 0  # of the draws of importance
 
@@ -103,6 +101,8 @@ class Params:
                 f"{self.least_importance=}, {self.to_middle=}, {self.to_long=}, {self.least_recency=}: give them in ascending "
                 "order from 0, and a recency below 1."
             )
+        if self.clock not in ("days", "dates"):
+            raise ParameterError(f"clock={self.clock!r}: give 'days' or 'dates'.")
         if self.top_k < 0 or self.reward < 0.0:
             raise ParameterError(f"{self.top_k=}, {self.reward=}: give 0 or more.")
 
@@ -160,11 +160,16 @@ class TradingGPT(MemorySystem):
         ),
         departures=(
             "The daily step is computed for the cue's date from the event's date and its feedback, in closed form; days are "
-            "calendar days in UTC. A purged event is out of recall and stays in the log.",
+            "calendar days in UTC, as δ and Q are in the paper, where FinMem's loop counts the dates of its data (`clock`). A "
+            "purged event is out of recall and stays in the log.",
+            "So what is said by the way does not last: an event drawn at 50 is purged after 22 days, one at 70 rises for two "
+            "days, sinks and is purged after 27. Only what is told to be of a longer layer, or was profitable, outlives a month.",
             "A layer is taken from the episode's metadata (`layer`, else `source`), else from words such as '10-K'; what says "
             "nothing of it is a daily event of the short layer. `importance` and `symbol` may be given there too.",
             "The draw of an event's importance is a hash of its id and the seed.",
-            "Bounds are tested whenever importance changes, each day and after feedback; FinMem tests them in the daily step.",
+            "Bounds are tested whenever importance changes, each day and after feedback, for a lift before a purge; FinMem tests "
+            "them in the daily step, for a purge before a lift.",
+            "Each profit adds the same to importance; FinMem's code adds 5 for each net profit so far, anew at every one.",
             "Reflections stay in their layer and fade as long events do.",
             "The score is divided by three, to lie from 0 to 1; a cosine below 0 counts as 0.",
             "Access alone changes nothing: recall writes nothing, and feedback says what was profitable (`value` above 0, or "
@@ -202,10 +207,11 @@ class TradingGPT(MemorySystem):
         signals: dict[str, tuple[float, float, float]] = {}
         layers: dict[str, list[tuple[Record, float]]] = {layer: [] for layer in LAYERS}
         standings: dict[str, Standing] = {}
+        dates = self.dates(view, cue)
         for (one, similarity), is_seen in zip(found, in_sight, strict=True):
             if not is_seen:
                 continue
-            standing = self.standing(one, view, cue)
+            standing = self.standing(one, view, cue, dates)
             if standing.is_purged:
                 continue
             standings[one.id] = standing
@@ -227,19 +233,35 @@ class TradingGPT(MemorySystem):
 
         return view.record_hits(ranked, cue, why)
 
-    def standing(self, record: Record, view: View, cue: Cue) -> Standing:
+    def dates(self, view: View, cue: Cue) -> Days | None:
+        """The days on which something was said, as far as was known, where these are what counts; in ascending order."""
+        if self.params.clock == "days":
+            return None
+        return np.unique(view.index.occurred_at[said_rows(view.index, cue)] // _DAY)
+
+    def standing(self, record: Record, view: View, cue: Cue, dates: Days | None) -> Standing:
         """How an event stands when the cue is asked."""
         began = _day(record.valid_from or record.recorded_at)
         gains: dict[int, float] = {}
         for use in uses_of(view.made, (record.id, *record.sources), cue):
-            day = max(_day(use.at) - began, 0)
+            day = steps(began, _day(use.at), dates)
             gains[day] = gains.get(day, 0.0) + self.params.reward * gain(use)
-        return standing_after(
-            record.data["layer"], record.data["importance"], _day(cue.asked_at) - began, self.params, gains
-        )
+        age = steps(began, _day(cue.asked_at), dates)
+        return standing_after(record.data["layer"], record.data["importance"], age, self.params, gains)
 
 
 # -- the daily step -------------------------------------------------------------------------------------------
+
+
+def steps(began: int, day: int, dates: Days | None) -> int:
+    """Daily steps from a day to another: one for each day that ended between them, of the calendar or of these dates.
+
+    >>> steps(1, 9, None), steps(1, 9, np.array([1, 2, 7, 9]))
+    (8, 3)
+    """
+    if dates is None:
+        return max(day - began, 0)
+    return max(int(np.searchsorted(dates, day) - np.searchsorted(dates, began)), 0)
 
 
 def standing_after(
@@ -375,101 +397,3 @@ def top_of_layer(
     weightiest = sorted(events, key=lambda pair: (-sum(signals[pair[0].id][1:]), pair[0].id))[:k]
     candidates = {pair[0].id: pair for pair in (*nearest, *weightiest)}
     return sorted(candidates.values(), key=lambda pair: (-pair[1], pair[0].id))[:k]
-
-
-# -- traders --------------------------------------------------------------------------------------------------
-
-Action = Literal["buy", "sell", "hold"]
-Character = Literal["risk seeking", "risk averse", "risk neutral"]
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionAnswer:
-    """What a model answers to DECIDE."""
-
-    action: Action = "hold"
-    reason: str = ""
-    events: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a trader decided, and on which events: their ids are for `memory.feedback(ids, "used", value=profit)`."""
-
-    trader: str
-    action: Action
-    reason: str
-    events: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()  # ids of the episodes behind all that the trader was shown
-
-    def message(self) -> dict[str, Any]:
-        """For `Memory.add`: the decision as a reflection."""
-        text = f"{self.trader} decided to {self.action}: {self.reason}"
-        return {"role": "assistant", "content": text, "name": self.trader, "metadata": {"layer": REFLECTION}}
-
-
-@dataclass(frozen=True, slots=True)
-class Trader:
-    """An agent with a character and a way to a model."""
-
-    name: str
-    ask: Asks
-    character: Character = "risk neutral"
-
-    def __post_init__(self) -> None:
-        if self.character not in get_args(Character):
-            raise ParameterError(f"character={self.character!r}: give one of {', '.join(get_args(Character))}.")
-
-    def decide(
-        self,
-        question: str,
-        events: Iterable[Hit],
-        *,
-        first: Decision | None = None,
-        others: Iterable[tuple[Decision, Sequence[Hit]]] = (),
-    ) -> Decision:
-        """What it decides on recalled events; `first` and `others` in a debate. Raises LLMUnavailable without a model."""
-        own = list(events)
-        data = {"question": Shown(question), "character": Shown(self.character), "events": _shown(own)}
-        heard_of = list(others)
-        if first is not None:
-            data["decision"] = Shown({"action": first.action, "reason": first.reason}, first.sources)
-        if heard_of:
-            said = [
-                {"trader": one.trader, "action": one.action, "reason": one.reason, "events": [hit.text for hit in top]}
-                for one, top in heard_of
-            ]
-            data["others"] = Shown(said, tuple(id for one, top in heard_of for id in (*one.sources, *_sources(top))))
-        prompt = Prompt(DECIDE, data)
-        answer = self.ask("decide", prompt, DecisionAnswer)
-        if answer is None:
-            raise LLMUnavailable(f"{self.name} was to decide and has no model. Give the trader one that answers.")
-        places = [int(one) for one in answer.events if one.isdecimal() and int(one) < len(own)]
-        ids = tuple(dict.fromkeys(own[place].id for place in places))
-        return Decision(self.name, answer.action, " ".join(answer.reason.split()), ids, prompt.sources)
-
-
-def debate(question: str, sides: Sequence[tuple[Trader, Sequence[Hit]]], *, top: int = 3) -> list[Decision]:
-    """What traders decide after each has seen the others' first decisions and their `top` foremost events."""
-    firsts = [trader.decide(question, events) for trader, events in sides]
-    return [
-        trader.decide(
-            question,
-            events,
-            first=firsts[at],
-            others=[(firsts[other], sides[other][1][:top]) for other in range(len(sides)) if other != at],
-        )
-        for at, (trader, events) in enumerate(sides)
-    ]
-
-
-def _shown(events: Sequence[Hit]) -> Shown:
-    listed = [
-        {"id": str(at), "time": hit.occurred_at.isoformat(), "text": hit.text, "why": hit.explain()}
-        for at, hit in enumerate(events)
-    ]
-    return Shown(listed, _sources(events))
-
-
-def _sources(events: Sequence[Hit]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(id for hit in events for id in hit.sources))

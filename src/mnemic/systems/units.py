@@ -2,7 +2,7 @@
 
 The one idea: whether a unit has closed is seen from two neighbouring episodes, so a unit is read once, when it has closed,
 however long it is and however the log was cut into batches. `state` holds two positions: the first episode of what is still
-open ("start"), and the last one seen ("last").
+open ("start"), and the last one seen ("last"). What was made of the open unit for now stands under "provisional".
 """
 
 from __future__ import annotations
@@ -54,15 +54,35 @@ def open_unit(view: View, draft: Draft) -> list[Episode]:
     return heard(view.since(draft.state["start"] - 1)) if "start" in draft.state else []
 
 
+def uncorrected(view: View, unit: Sequence[Episode], closer: Episode) -> list[Episode]:
+    """The episodes of a unit that had not been corrected when it was closed: what there is to be read in it."""
+    gone = view.superseded((one.id for one in unit), closer.seq)
+    return [one for one in unit if one.id not in gone]
+
+
+def drop_provisional(draft: Draft) -> None:
+    """Take away what was made of the open unit for now, whose ids stand in `state` under "provisional"."""
+    for id in draft.state.pop("provisional", ()):
+        draft.drop(id)
+
+
+def episode_at(seq: int | None, view: View) -> Episode | None:
+    """The episode at a position of the log, None where none is in sight."""
+    seqs = view.index.seqs
+    row = int(np.searchsorted(seqs, seq or 0))
+    return view.episodes([row]).get(row) if row < len(seqs) and seqs[row] == seq else None
+
+
 def is_new_session(gap: timedelta) -> IsNew:
     """A session ends where another is named, or after a silence longer than `gap`."""
     return lambda one, other: one.session != other.session or other.occurred_at - one.occurred_at > gap
 
 
-def open_session_after(view: View, cue: Cue, gap: timedelta) -> int:
+def open_session_after(view: View, cue: Cue, gap: timedelta, max_turns: int | None = None) -> int:
     """The position in the log behind which stands the session that was still open at the cue's time.
 
-    It is read off the index, as `is_new_session` would cut it, from what had been recorded then.
+    It is read off the index, as `is_new_session` would cut it, from what had been recorded then. max_turns: after which a
+    session is over too, as in `ops.segment.sessions_in`.
     """
     index = view.index
     rows = said_rows(index, cue)
@@ -70,8 +90,10 @@ def open_session_after(view: View, cue: Cue, gap: timedelta) -> int:
         return int(index.last_seq)
     sessions, times = index.sessions[rows], index.occurred_at[rows]
     cuts = np.flatnonzero((sessions[1:] != sessions[:-1]) | (np.diff(times) > gap // _MICROSECOND))
-    first = rows[cuts[-1] + 1] if len(cuts) else rows[0]
-    return int(index.seqs[first]) - 1
+    first = int(cuts[-1]) + 1 if len(cuts) else 0
+    if max_turns is not None:
+        first += (len(rows) - first) // max_turns * max_turns
+    return int(index.seqs[rows[first]]) - 1 if first < len(rows) else int(index.seqs[rows[-1]])
 
 
 def said_rows(index: ScopeIndex, cue: Cue) -> NDArray[np.int64]:

@@ -44,20 +44,13 @@ def note_use(draft: Draft, episode: Episode, system: str, step: int = 0) -> Feed
     if said is None:
         return None
     for id in dict.fromkeys(said.ids):
-        draft.put_link(
-            Link(
-                id=record_id(system, USE, id, episode.id),
-                system=system,
-                scope=episode.scope,
-                kind=USE,
-                from_id=id,
-                to_id=episode.id,
-                sources=(episode.id,),
-                recorded_at=episode.recorded_at,
-                data={"at": said.at.isoformat(), "verdict": said.verdict, "value": said.value, "step": step},
-            )
-        )
+        _put_link(draft, system, id, episode, episode.recorded_at, said.verdict, value=said.value, step=step)
     return said
+
+
+def put_use(draft: Draft, system: str, id: str, episode: Episode, known_at: datetime) -> None:
+    """Keep that an episode shows a memory to have been used, without saying so. known_at: when it was seen to be one."""
+    _put_link(draft, system, id, episode, known_at, "used")
 
 
 def uses_of(made: Made | Draft, ids: Iterable[str], cue: Cue | None = None) -> list[Use]:
@@ -93,10 +86,36 @@ def as_they_stood(hits: Iterable[Hit], cue: Cue) -> list[Hit]:
 def best_first(hits: Iterable[Hit], cue: Cue, but: Collection[str] = ()) -> list[Hit]:
     """Hits of several kinds in one ranking, at most as many as the cue asks for; ties by id."""
     kept = [hit for hit in hits if hit.id not in but]
-    return as_they_stood(sorted(kept, key=lambda hit: (-hit.score, hit.id))[: cue.limit], cue)
+    return sorted(kept, key=lambda hit: (-hit.score, hit.id))[: cue.limit]
 
 
 def _use(link: Link) -> Use:
     said = link.data
     at = datetime.fromisoformat(said["at"])
     return Use(at, link.recorded_at, said["verdict"], said["value"], int(said["step"]), link.to_id)
+
+
+def _put_link(
+    draft: Draft,
+    system: str,
+    id: str,
+    episode: Episode,
+    known_at: datetime,
+    verdict: Verdict,
+    *,
+    value: float | None = None,
+    step: int = 0,
+) -> None:
+    draft.put_link(
+        Link(
+            id=record_id(system, USE, id, episode.id),
+            system=system,
+            scope=episode.scope,
+            kind=USE,
+            from_id=id,
+            to_id=episode.id,
+            sources=(episode.id,),
+            recorded_at=known_at,
+            data={"at": episode.occurred_at.isoformat(), "verdict": verdict, "value": value, "step": step},
+        )
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from itertools import islice, takewhile
 from typing import TypeVar
@@ -30,6 +32,7 @@ HIDDEN_ROLES = (
     FEEDBACK,
 )  # instructions to a model are kept in the log and are nobody's memories
 _PAGE = 100  # records whose sources are looked at together
+_NEVER = sys.maxsize  # a position that no log reaches
 
 
 T = TypeVar("T")
@@ -75,6 +78,7 @@ class View:
         self._embed_query = embed_query
         self._system = system
         self._until_seq = until_seq
+        self._corrected_at: dict[str, int] = {}  # of episodes that were asked about; _NEVER where nothing corrects them
 
     @cached_property
     def index(self) -> ScopeIndex:
@@ -173,7 +177,7 @@ class View:
 
     def draft(self) -> Draft:
         """What the system has made, to be changed: `draft.changes()` is what an observation returns."""
-        return Draft(self.made, self.embed)
+        return Draft(self.made, self.embed, self.superseded)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """[n, dim] unit vectors of texts as documents, as they are when they come back from the store.
@@ -182,6 +186,21 @@ class View:
         """
         assert self._embed_texts is not None, "a view that was made without it"
         return rounded(self._embed_texts(texts)) if texts else np.zeros((0, self.made.dim), np.float32)
+
+    def superseded(self, ids: Iterable[str], at_seq: int) -> set[str]:
+        """Which of these episodes had been corrected at a position of the log, however far the log goes on."""
+        if not self._has_corrections:
+            return set()
+        asked = dict.fromkeys(ids)
+        if missing := [id for id in asked if id not in self._corrected_at]:
+            self._corrected_at |= dict.fromkeys(missing, _NEVER)
+            for one in reversed(self._store.all_superseding(self.scope, missing)):  # of several the first counts
+                self._corrected_at[str(one.supersedes)] = one.seq
+        return {id for id in asked if self._corrected_at[id] <= at_seq}
+
+    @cached_property
+    def _has_corrections(self) -> bool:
+        return bool((self.index.superseded_by >= 0).any())
 
     def records(self, ids: Sequence[str] | None = None) -> list[Record]:
         """The system's own records in the scope."""
@@ -252,12 +271,21 @@ class View:
             seen = self.sees([record for record, _ in page], cue)
             for (record, score), is_seen in zip(page, seen, strict=True):
                 if is_seen and len(hits) < cue.limit:
-                    if cue.as_of is not None and record.retired_at is not None:  # which nobody knew then
-                        record = replace(record, retired_at=None, valid_to=None)
+                    if cue.as_of is not None:
+                        record = self._as_known(record, cue.as_of)
                     score = min(max(float(score), 0.0), 1.0)
                     reasons = why(record, score) if why else (Reason("meaning", score, 1.0),)
                     hits.append(Hit(score=score, record=record, reasons=reasons))
         return hits
+
+    def _as_known(self, record: Record, as_of: datetime) -> Record:
+        """A record without what nobody knew then: that it would be superseded, and episodes that said it again later."""
+        if record.retired_at is not None:
+            record = replace(record, retired_at=None, valid_to=None)
+        if len(record.sources) > 1:
+            known = {one.id for one in self._store.get(self.scope, record.sources) if one.recorded_at <= as_of}
+            record = replace(record, sources=tuple(id for id in record.sources if id in known))
+        return record
 
     def hits(
         self,

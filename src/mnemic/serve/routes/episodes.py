@@ -38,7 +38,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("/episodes", status_code=201, responses=may_answer(answers.Added, 201, 409))
+@router.post("/episodes", status_code=201, responses=may_answer(answers.Added, 201, 404, 409))
 def add(request: Request, body: requests.AddIn, idempotency_key: IdempotencyKey = None) -> Response:
     """Remember a string, a message or a list of messages; all or nothing, and durably once this answers."""
     server, ids = server_of(request), ids_of(body)
