@@ -130,7 +130,7 @@ def test_openai_itself_is_not_asked_without_a_key(monkeypatch):
 
 
 def test_without_the_client_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("mnemic.models.openai_chat.find_spec", lambda name: None)
+    monkeypatch.setattr("mnemic.models.endpoint.find_spec", lambda name: None)
     with pytest.raises(DependencyMissing, match=r"mnemic\[openai\]"):
         open_reader("small", base_url="http://localhost:1/v1")
 

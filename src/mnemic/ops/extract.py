@@ -20,6 +20,7 @@ from mnemic.model import Episode
 from mnemic.models.prompt import Asks, Prompt, turns
 from mnemic.ops.answers import is_question
 from mnemic.ops.repeats import content_hash
+from mnemic.ops.statements import before_question
 from mnemic.text.names import find_names
 from mnemic.text.sentences import sentences
 from mnemic.text.terms import terms
@@ -111,12 +112,15 @@ def facts_in(episode: Episode, other: str | None = None) -> list[Fact]:
 
 
 def statements_in(text: str) -> list[str]:
-    """The sentences of a text that state something, without what only opens them ("Wow, Mel, …").
+    """The sentences of a text that state something, without what only opens them ("Wow, Mel, …") and what they then ask.
 
     >>> statements_in("Hey Mel! Good to see you. Yeah, I moved to Porto. Did you know?")
     ['I moved to Porto.']
+    >>> statements_in("I've booked a room for May 20, how do I get there?")
+    ["I've booked a room for May 20"]
     """
-    return [one for sentence in sentences(_CODE.sub(" ", text)) if is_statement(one := _without_opening(sentence))]
+    said = map(_without_opening, sentences(_CODE.sub(" ", text)))
+    return [one for whole in said if is_statement(one := whole if is_statement(whole) else before_question(whole))]
 
 
 def is_statement(sentence: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ from mnemic.systems.view import NoModel, View
 
 ID, MEMORY = "theanine", "memory"
 SESSIONS = "sessions"  # the note of where sessions end
+FOREST = ("under", "newest", "size")  # of a memory's data, what is noted of its component
 
 SUMMARISE = """
 A conversation has ended. "turns" holds it, in order; each turn has a number, a time and a speaker. List what it tells about the
@@ -96,14 +97,13 @@ class Sessions:
     """The sessions of one observation: those that have ended become memories with links.
 
     Notes: "done", the last episode of the last session; "sessions", of each its first and last episode and when its end was
-    known; "joined" and "newest", the components as a forest, the newest memory and the size of each; "open", what is provisional.
+    known; "open", what is provisional. The forest of components stands in the memories' data: "under", the memory that one
+    was joined to; of a root "newest", the newest memory of its component, and "size".
     """
 
     def __init__(self, view: View, params: Params) -> None:
         self._view, self._params, self._draft = view, params, view.draft()
         self._sessions: list[list[int]] = self._draft.state.setdefault(SESSIONS, [])
-        self._joined: dict[str, str] = self._draft.state.setdefault("joined", {})
-        self._newest: dict[str, list[Any]] = self._draft.state.setdefault("newest", {})
         self._claims: dict[str, list[Claim]] = {}
 
     def close_sessions(self, and_the_open_one: bool = False) -> Changes:
@@ -209,7 +209,8 @@ class Sessions:
         """The memory to link to: the newest of the component of a similar one."""
         if self._params.link_to == "similar":
             return one
-        return self._draft.get(self._newest.get(self._root(one.id), [one.id])[0]) or one
+        root = self._root(one)
+        return self._draft.get(root.data.get("newest", root.id)) or one
 
     def _changed_into(self, one: Record) -> Record:
         """The newest memory to which changes lead from it."""
@@ -222,20 +223,32 @@ class Sessions:
 
     # -- components -------------------------------------------------------------------------------------------
 
-    def _root(self, id: str) -> str:
-        while id in self._joined:
-            id = self._joined[id]
-        return id
+    def _root(self, one: Record) -> Record:
+        while (above := self._draft.get(one.data.get("under", ""))) is not None:
+            one = above
+        return one
 
     def _add(self, id: str, linked: Iterable[str]) -> None:
         """A memory, newer than all others, joins the components of those that it is linked to."""
         for other in linked:
-            mine, theirs = self._root(id), self._root(other)
-            if mine != theirs:
-                sizes = {root: self._newest.pop(root, [root, 1])[1] for root in (mine, theirs)}
-                small, large = sorted((mine, theirs), key=lambda root: (sizes[root], root))
-                self._joined[small] = large
-                self._newest[large] = [id, sizes[small] + sizes[large]]
+            here, there = (self._draft.get(one) for one in (id, other))
+            assert here, "it was put"
+            assert there, "memories stay"
+            roots = self._root(here), self._root(there)
+            if roots[0].id != roots[1].id:
+                small, large = sorted(roots, key=lambda root: (_size(root), root.id))
+                self._draft.change(replace(small, data=without(small.data, "newest", "size") | {"under": large.id}))
+                grown = {"newest": id, "size": _size(small) + _size(large)}
+                self._draft.change(replace(large, data={**large.data, **grown}))
+
+
+def _size(root: Record) -> int:
+    return int(root.data.get("size", 1))
+
+
+def without(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The data without some names."""
+    return {name: value for name, value in data.items() if name not in names}
 
 
 def _relating(older: Record, newer: Record, earlier: Sequence[Episode], later: Sequence[Episode]) -> Prompt:

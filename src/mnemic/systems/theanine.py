@@ -13,11 +13,12 @@ Departs: see `Theanine.card.departures`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mnemic.model import Cue, Episode, Hit
 from mnemic.store.contract import Changes
 from mnemic.systems.contract import Card, MemorySystem
-from mnemic.systems.linked_memories import ID, MEMORY, Params, Sessions
+from mnemic.systems.linked_memories import FOREST, ID, MEMORY, Params, Sessions, without
 from mnemic.systems.timeline_recall import Sight, ranked, told
 from mnemic.systems.view import View
 
@@ -80,11 +81,18 @@ class Theanine(MemorySystem):
         vector, sight = view.query_vector(cue), Sight(cue, view, self.params)
         if vector is None:
             found = sight.by_words(cue.limit, [MEMORY])
-            return [hit for hit in found if hit.score >= cue.threshold]
+            return [_as_made(hit) for hit in found if hit.score >= cue.threshold]
         near = sight.nearest(vector, max(cue.limit, self.params.recalled), [MEMORY])
         lines = sight.timelines([record for record, _ in near[: self.params.recalled]])
         tellings = told(lines, {record.id: score for record, score in near}, sight, self.params.most_steps)
         covered = {step for line in lines.values() for step in line.steps} if tellings else set()
         others = ranked(near, {} if tellings else lines, covered, sight, self.params.nearness)
         hits = sorted([*tellings, *others], key=lambda hit: -hit.score)
-        return [hit for hit in hits if hit.score > 0.0 and hit.score >= cue.threshold][: cue.limit]
+        return [_as_made(hit) for hit in hits if hit.score > 0.0 and hit.score >= cue.threshold][: cue.limit]
+
+
+def _as_made(hit: Hit) -> Hit:
+    """The hit without what later memories have noted on it: their component."""
+    if hit.record is None or hit.record.data.keys().isdisjoint(FOREST):
+        return hit
+    return replace(hit, record=replace(hit.record, data=without(hit.record.data, *FOREST)))
