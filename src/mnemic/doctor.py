@@ -138,7 +138,9 @@ def _systems(store: SqliteStore, llm: str | None) -> Iterator[Check]:
     failures, attached = store.records.failures(), store.records.attached()
     yield from map(_failed, failures[:5])
     if len(failures) > 5:
-        yield Check("systems", "bad", f"{len(failures) - 5} more failures", "mend the first ones first")
+        rest = [_failed(one) for one in failures[5:]]
+        status: Status = "bad" if any(one.status == "bad" for one in rest) else "warn"
+        yield Check("systems", status, f"{counted(len(rest), 'more failure')}", "mend the first ones first")
     if not failures:
         yield Check("systems", "ok", f"no failures; {', '.join(attached) or 'none attached'}")
     models = {system: str(given[LLM_KEY]) for system, given in attached.items() if LLM_KEY in given}

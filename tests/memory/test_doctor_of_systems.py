@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from mnemic import Memory
 from mnemic.doctor import doctor
 from mnemic.memory import asking
 from mnemic.models.budget import Budget
+from mnemic.store.contract import Failure
 from mnemic.testing import RuleLLM
 
 from .scribe import World, gists
+
+START = datetime(2024, 5, 1, tzinfo=UTC)
 
 
 def told(world: World, name: str, llm: str | None = None) -> list[tuple[str, str, str]]:
@@ -92,3 +97,19 @@ def test_doctor_says_that_a_budget_is_spent_and_when_it_goes_on(world: World, tm
     ((status, finding, remedy),) = told(world, "budget")
     assert (status, "BudgetSpent" in finding, "next day" in remedy) == ("warn", True, True)
     assert not [one for one in told(world, "systems") if one[0] == "bad"]
+
+
+def test_many_prompts_without_an_answer_are_a_warning_as_few_are(tmp_path: Path) -> None:
+    findings = {}
+    for n in (2, 8):
+        path = tmp_path / f"{n}.db"
+        with Memory.open(path, embedder="hashing", llm="none") as memory:
+            memory.add("I live in Porto.")
+            memory.attach("mem0")
+            memory.consolidate()
+            for at in range(n):
+                failure = Failure("", "mem0", f"facts {at:012x}", "AnswerUnusable: no", 3, START, START, {})
+                memory._shared.store.records.note_failure(failure)
+        examined = doctor(path, llm="none")
+        findings[n] = examined.is_sound, {one.status for one in examined.checks if one.name == "systems"}
+    assert findings[2] == findings[8]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mnemic.errors import DependencyMissing, LLMClosed, LLMError, LLMRefused, LLMUnavailable, ParameterError
+from mnemic.models.endpoint import Address
 from mnemic.models.llm import Completion, Priced
 from mnemic.models.openai_chat import OpenAIChat, response_format, strict_schema
 from mnemic.models.prompt import Message
@@ -511,3 +512,9 @@ def test_closing_ends_a_coroutine_and_cancelling_it_ends_its_request(chat, serve
             await task
 
     asyncio.run(closed())
+
+
+def test_an_address_with_brackets_is_the_same_when_it_is_opened_again() -> None:
+    shown = Address("http://[::1]:11434/v1", "key").shown
+    assert shown == "http://[::1]:11434/v1"
+    assert Address(shown).shown == shown

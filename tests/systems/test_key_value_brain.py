@@ -13,6 +13,7 @@ from mnemic import Memory
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.ops.keys import matrix, recall_from, recall_values
+from mnemic.systems import runner
 from mnemic.systems.key_value_brain import Params, separate
 from mnemic.testing import RuleLLM
 from systems.imported import import_feedback
@@ -192,3 +193,20 @@ def test_without_a_model_an_answer_is_found_by_its_question_and_a_statement_with
 def test_parameters_out_of_their_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         Params(**wrong)
+
+
+def test_feedback_moves_the_keys_that_there_were_whatever_comes_in_the_same_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+    for batch in (1, 64):
+        monkeypatch.setattr(runner, "BATCH", batch)
+        with Memory.open(embedder="hashing", clock=ManualClock(START)) as memory:
+            memory.attach(ID)
+            memory.add("My dog Rex likes the park.", id="a")
+            memory.add("What does my dog like?", id="q")
+            memory.feedback("a", "helpful", note="What does the dog like most?")
+            memory.add("My dog likes most of all the beach.", id="b")
+            memory.consolidate()
+            made.append(sorted((one.id, one.text) for one in memory.records(system=ID)))
+    assert made[0] == made[1]

@@ -336,3 +336,35 @@ def test_pairs_are_ordered_by_number_and_not_as_text() -> None:
 def test_parameters_out_of_range_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         Params(**bad)
+
+
+def test_what_was_corrected_is_in_no_part_of_a_hit() -> None:
+    with empty(ManualClock(START)) as memory:
+        memory.attach("light")
+        talk = [("user", "My secret code is Zanzibar."), ("assistant", "The garden looks lovely in May.")]
+        memory.add([{"role": role, "content": text} for role, text in talk], session="first")
+        memory.add("Another talk, about the weather.", session="second")
+        (wrong,) = (one for one in memory.list() if "Zanzibar" in one.text)
+        assert "Zanzibar" in repr(memory.system("light").search("garden in May").hits)
+        memory.update(wrong.id, "My secret code is Lisbon.")
+        hits = memory.system("light").search("garden in May").hits
+        assert hits
+        assert "Zanzibar" not in repr(hits)
+
+
+def test_messages_recorded_in_another_order_than_said_can_be_asked_for_as_of_between(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    said = [("user", "I keep bees in Porto.", "2024-02-01"), ("assistant", "Bees are nice.", "2024-01-01")]
+    rows: list[dict[str, Any]] = [{"format": "mnemic", "version": 1, "made_by": "test", "scope": ""}]
+    for at, (role, text, day) in enumerate(said):
+        times = {"occurred_at": "2024-01-01T00:00:00+00:00", "recorded_at": f"{day}T00:00:00+00:00"}
+        rows.append(
+            {"type": "episode", "id": f"e{at}", "scope": "", "role": role, "text": text, "session": "s"} | times
+        )
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with empty(ManualClock(START)) as memory:
+        memory.import_(file)
+        memory.attach("light")
+        between = memory.system("light").search("bees", as_of="2024-01-15T00:00:00+00:00").hits
+        assert "Porto" not in repr(between)
+        assert "Porto" in repr(memory.system("light").search("bees").hits)

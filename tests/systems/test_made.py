@@ -238,3 +238,15 @@ def test_two_states_that_follow_from_one_do_not_see_each_other() -> None:
     assert set(right.words(terms("badger"))) == {"right"}
     assert set(left.words(terms("badger"))) == {"left"}
     assert first.words(terms("badger")) == {}
+
+
+def test_words_are_ready_before_anybody_reads_them() -> None:
+    """Several recalls read one state at once: nothing may be left to sort in."""
+    made = many(clustered(20, 1), 1)
+    made.words(terms("badger"))
+    for n, round in ((3, 2), (600, 3)):
+        put = tuple(record(f"{round}.{at}", "fact", f"badger {at}", 1) for at in range(n))
+        made = made.after(Changes(put_records=put), round)
+        assert made._words is not None
+        assert not made._words.index._unsorted
+        assert len(made.words(terms("badger"))) == (n if round == 2 else 603)

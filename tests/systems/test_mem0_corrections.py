@@ -15,7 +15,7 @@ from mnemic.clock import ManualClock
 from mnemic.systems import runner
 from mnemic.testing import Asked, RuleLLM
 from systems.under_test import examples, observed_all
-from systems.worlds import empty, made
+from systems.worlds import START, empty, made
 
 FAMILY = ["mem0", "mem0-additive", "mem0-graph", "keep-me-updated"]
 every_one = pytest.mark.parametrize("system", FAMILY)
@@ -260,3 +260,24 @@ def test_a_fact_names_the_first_messages_that_said_it_and_no_more_than_a_few(
         kinds = {one.kind for one in records if "Rex" in one.text and one.kind != "entity"}
         assert len([one for one in records if one.kind in kinds and "dog" in one.text]) == len(kinds)
         assert {len(one.sources) for one in records if one.kind in kinds} == {8}
+
+
+@every_one
+def test_a_repeat_is_kept_also_where_the_model_gave_no_usable_answer(system: str) -> None:
+    clock, unusable = ManualClock(START), RuleLLM("rules:unusable")
+    unusable.answers("no answer at all")
+    for llm in ("none", unusable):
+        with empty(clock) as memory:
+            memory.attach(system, llm=llm)
+            for id in ("first", "again"):
+                memory.add(THINGS[0], id=id, session=id)
+                memory.add([{"role": "assistant", "content": "I see."}], session=f"after {id}")
+            for _ in range(12):  # every prompt is set aside after three tries
+                memory.consolidate()
+            memory.update("first", THINGS[2], new_id="other")
+            memory.add([{"role": "assistant", "content": "I see."}], session="after other")
+            for _ in range(12):
+                memory.consolidate()
+            found = [hit for hit in memory.system(system).search("a dog called Rex").hits if "Rex" in hit.text]
+            assert found
+            assert all("again" in hit.sources for hit in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,46 @@ def test_in_fine_mode_a_model_says_what_a_question_looks_for() -> None:
         assert (recall.hits[0].text, recall.path) == ("violin lessons are on Monday", "llm")
 
 
+def test_edges_of_what_is_fused_go_on_from_the_fused_note() -> None:
+    llm = model("edges", "contradictory", "Ann's cat was grey and is white since May.")
+    llm.rule("groups", {"groups": [{"ids": ["0", "1", "2", "3"], "key": "pets", "value": "Pets of some people."}]})
+    said = ["Ann's cat is grey.", "Bob has a parrot.", "Eve has a horse.", "Tom has a canary."]
+    with opened() as memory:
+        memory.attach("memos", llm=llm, threshold=0.5, cluster=4)
+        memory.add(said, session="one")
+        memory.add("The weather was fine.", session="two")
+        memory.consolidate()
+        every = {one.text: one.id for one in memory.records(system="memos")}
+        before = {(one.from_id, one.to_id) for one in memory.links(system="memos") if one.kind == PARENT}
+        parent = every["Pets of some people."]
+        assert before == {(every[text], parent) for text in said}
+        memory.add("Ann's cat is white.", session="three")
+        memory.consolidate()
+        fused = next(one for one in active(memory) if one.text.startswith("Ann's cat was"))
+        after = {(one.from_id, one.to_id) for one in memory.links(system="memos") if one.kind == PARENT}
+    assert after == before | {(fused.id, parent)}
+
+
+def test_each_near_pair_is_judged_by_one_call_and_shown_with_what_a_merging_needs() -> None:
+    llm = model("calls", "redundant", "Ann has a cat.")
+    with opened() as memory:
+        memory.attach("memos", llm=llm, threshold=0.5)
+        memory.add("Ann has a grey cat.", session="one")
+        memory.add("Ann has a cat of grey fur.", session="two")
+        memory.consolidate()
+    asked = [list(one.data) for one in llm.requests]
+    assert asked == [["turns"], ["turns"], ["old", "new"], ["memories"]]
+    (shown,) = [one.data["memories"] for one in llm.requests if one.shows("memories")]
+    assert [sorted(one) for one in shown] == [["background", "confidence", "key", "text", "updated_at"]] * 2
+
+
+def test_numbers_are_those_of_the_repository() -> None:
+    numbers = Params()
+    assert (numbers.window, numbers.similar, numbers.threshold) == (10, 5, 0.8)
+    assert (numbers.working, numbers.long_term, numbers.user) == (20, 1500, 480)
+    assert (numbers.cluster, numbers.smallest, numbers.retrieved) == (20, 4, 10)
+
+
 # -- governance -------------------------------------------------------------------------------------------
 
 
@@ -259,6 +300,54 @@ def test_beyond_capacity_the_least_used_of_the_oldest_is_archived_and_still_reac
         assert said[1] in texts(memory, "coffee mountains", as_of=then)
 
 
+def test_what_only_a_corrected_message_said_can_be_said_again() -> None:
+    with opened() as memory:
+        memory.attach("memos")
+        added = memory.add("I have a grey cat and a dog", actor="Ann")
+        memory.update(added.ids[0], "I have a parrot")
+        memory.add("I have a grey cat", actor="Ann")
+        memory.consolidate()
+        assert "Ann has a grey cat" in texts(memory, "grey cat")
+
+
+def test_a_text_that_is_stored_twice_is_recalled_once() -> None:
+    with opened() as memory:
+        memory.add(["bird: emu", "fish: eel"], metadata={"frozen": True})
+        memory.add("bird: emu")
+        memory.attach("memos")
+        memory.consolidate()
+        assert len([one for one in active(memory) if one.text == "bird: emu"]) == 2
+        assert texts(memory, "bird").count("bird: emu") == 1
+
+
+def test_two_shared_tags_or_a_key_lift_a_memory_and_one_tag_does_not() -> None:
+    llm = model("tags", "independent", "no")
+    llm.rule(
+        "memory_list",
+        lambda asked: {
+            "memory_list": [
+                {
+                    "key": f"note{one['turn']}",
+                    "value": one["text"],
+                    "tags": one["text"].split()[:2],
+                    "turns": [one["turn"]],
+                }
+                for one in asked.data["turns"]
+            ]
+        },
+    )
+    llm.rule("rephrased_query", {"keys": ["note3"], "tags": ["red", "kites"], "rephrased_query": "zzz"})
+    with opened() as memory:
+        memory.attach("memos", llm=llm, mode="fine")
+        memory.add(["red kites", "red barns", "blue doors"])
+        memory.consolidate()
+        hits = memory.system("memos").search("something else").hits
+    why = {hit.text: {one.signal for one in hit.reasons} for hit in hits}
+    assert "tags" in why["red kites"]
+    assert "key" in why["blue doors"]
+    assert "tags" not in why.get("red barns", set())
+
+
 # -- structure and scheduler --------------------------------------------------------------------------------
 
 
@@ -283,6 +372,37 @@ def test_from_twenty_memories_on_clusters_have_parents_which_merged_children_kee
             if one.kind == PARENT and one.from_id in (old.id, new.id)
         }
         assert parents[new.id] == parents[old.id]
+
+
+def test_a_group_that_a_model_makes_of_fewer_than_four_has_no_parent() -> None:
+    llm = model("small", "independent", "no")
+    small = {"ids": ["0", "1", "2", "99"], "key": "few", "value": "A few boxes."}
+    llm.rule("groups", {"groups": [small, {**small, "ids": ["3", "4", "5", "6"], "value": "Some boxes."}]})
+    with opened() as memory:
+        memory.attach("memos", llm=llm, window=10)
+        memory.add([f"box {letter}{letter}: {letter * 600}" for letter in "abcdefghijklmnopqrst"])
+        memory.consolidate()
+        shown = [one.data["notes"] for one in llm.requests if one.shows("notes")]
+        topics = [one.text for one in memory.records(system="memos") if one.kind == "topic"]
+    assert topics == ["Some boxes."]
+    assert max(sum(len(one["text"]) for one in notes) for notes in shown) <= 8000
+
+
+def test_what_expires_or_is_of_one_session_is_told_by_no_parent() -> None:
+    with opened() as memory:
+        memory.attach("memos")
+        memory.add([f"box {letter}{letter}: {letter}-shaped toy" for letter in "abcdefghijklmnopqrs"])
+        memory.add("box tt: t-shaped toy", metadata={"ttl_days": 3})
+        memory.add("box uu: u-shaped toy", session="s1", metadata={"visibility": "session"})
+        memory.consolidate()
+        bound = {one.id for one in active(memory) if "governance" in one.data}
+        children = {one.from_id for one in memory.links(system="memos") if one.kind == PARENT}
+        topics = [one.text for one in memory.records(system="memos") if one.kind == "topic"]
+    assert len(bound) == 2
+    assert len(children) == 19
+    assert not bound & children
+    assert topics
+    assert not any("t-shaped" in text or "u-shaped" in text for text in topics)
 
 
 def test_the_importance_of_a_monitor_is_the_formula() -> None:
@@ -350,6 +470,59 @@ def test_the_working_set_is_what_the_scheduler_chose_then_the_newest() -> None:
         )
 
 
+def test_the_newest_twenty_are_at_hand_where_nothing_was_asked() -> None:
+    with opened() as memory:
+        memory.attach("memos")
+        for at, letter in enumerate("abcdefghijklmnopqrstuvwxy"):
+            memory.add(f"box {letter}{letter}: toy", occurred_at=START - timedelta(days=30 - at))
+        memory.consolidate()
+        made = memory.system("memos")
+        with_reason = [
+            hit.text for hit in made.search("box", limit=25) if "at hand" in {one.signal for one in hit.reasons}
+        ]
+    assert sorted(with_reason) == [f"box {letter}{letter}: toy" for letter in "fghijklmnopqrstuvwxy"]
+
+
+def test_scripted_intents_keep_what_is_hot_drop_what_is_cold_and_retain_two() -> None:
+    wanted: list[list[str]] = [["apple", "birch", "cedar", "delta", "ember"], ["apple"], []]
+    llm = model("script", "independent", "no")
+    llm.rule("trigger_retrieval", lambda asked: {"trigger_retrieval": bool(wanted[0]), "missing_evidences": wanted[0]})
+    llm.rule(
+        "order",
+        lambda asked: {
+            "order": [one["id"] for word in wanted[0] for one in asked.data["memories"] if one["text"].startswith(word)]
+        },
+    )
+
+    def working(memory: Memory) -> list[tuple[str, list[float]]]:
+        said = {one.id: one.text.split()[0] for one in active(memory)}
+        current = [one for one in memory.records(system="memos", include_retired=False) if one.kind == "working_set"]
+        return [(said[id], scores) for one in current for id, *scores in one.data["monitors"]]
+
+    with opened() as memory:
+        memory.attach("memos", llm=llm, window=5)
+        memory.add([f"{word} is a word." for word in wanted[0]], session="one")
+        memory.add("Which words are there?", session="two")
+        memory.add("Well.", session="three")
+        memory.consolidate()
+        first = working(memory)
+        assert [word for word, _ in first] == wanted[0]
+        assert [scores[0] for _, scores in first] == [5.0, 4.0, 3.0, 2.0, 1.0]
+        wanted.pop(0)
+        memory.add("Which was the fruit?", session="four")
+        memory.add("Well, well.", session="five")
+        memory.consolidate()
+        second = working(memory)
+        assert [(word, scores[0], scores[2]) for word, scores in second] == [
+            ("apple", 1.0, 2), ("birch", 0.0, 1), ("cedar", 0.0, 1),
+        ]  # fmt: skip
+        wanted.pop(0)
+        memory.add("And now?", session="six")
+        memory.add("Well, well, well.", session="seven")
+        memory.consolidate()
+        assert working(memory) == second
+
+
 # -- cubes --------------------------------------------------------------------------------------------------
 
 
@@ -377,7 +550,7 @@ def test_a_cube_that_was_dumped_and_loaded_elsewhere_answers_the_same(tmp_path: 
     assert loaded.search(vector, 3, "bob", START) == cube.search(vector, 3, "ann", START)
     kea = next(one for one in loaded.records.values() if one.text == "bird: kea")
     assert [one.text for one, _ in loaded.search(vector, 9, "ann", START)].count("bird: emu") == 0
-    assert loaded.versions(kea.id)[0] == kea
+    assert [one.text for one in loaded.versions(kea.id, "ann", START)] == ["bird: kea", "bird: emu"]
 
 
 def test_a_cube_is_closed_to_others_and_every_attempt_is_on_record(tmp_path: Path) -> None:
@@ -433,6 +606,32 @@ def test_a_cube_rolls_back_to_an_earlier_version_unless_it_is_frozen() -> None:
         cube.roll_back(again.id, now.id, "ann", later)
     with pytest.raises(NotFound):
         cube.freeze("nobody", "ann", later)
+
+
+def test_what_a_cubes_memory_took_the_place_of_is_shown_to_those_who_may_see_it_and_can_hold_again() -> None:
+    with opened() as memory:
+        memory.add(["bird: emu", "bird: kea"])
+        memory.add("door code: 4711", metadata={"ttl_days": 1})
+        cube, _ = cube_of(memory)
+    by_text = {one.text: one.id for one in cube.records.values()}
+    kea, emu, code = by_text["bird: kea"], by_text["bird: emu"], by_text["door code: 4711"]
+    assert [one.id for one in cube.versions(kea, "bob", START)] == [kea, emu]
+    with pytest.raises(Forbidden):
+        cube.versions(kea, "eve", START)
+    assert [(line.who, line.outcome) for line in cube.audit if line.operation == "versions"] == [
+        ("bob", "done"), ("eve", "denied"),
+    ]  # fmt: skip
+    later = START + timedelta(days=2)
+    assert cube.versions(code, "ann", later) == []
+    again = cube.roll_back(kea, emu, "ann", later)
+    assert [one.text for one in cube.read("ann", later)] == ["bird: emu"]
+    assert [one.id for one in cube.versions(again.id, "ann", later)] == [again.id, kea, emu]
+    cube.freeze(again.id, "ann", later)
+    with pytest.raises(Forbidden, match="frozen"):
+        cube.put(replace(cube.records[emu], text="bird: owl"), cube.vectors[emu], "ann", later)
+    cube.put(replace(cube.records[code], text="door code: 1234"), cube.vectors[code], "ann", later)
+    with pytest.raises(Forbidden):
+        cube.put(cube.records[code], cube.vectors[code], "bob", later)
 
 
 def test_a_cube_that_was_tampered_with_is_refused(tmp_path: Path) -> None:

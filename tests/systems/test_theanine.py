@@ -6,7 +6,7 @@ import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -157,6 +157,65 @@ def test_a_new_memory_is_linked_to_the_newest_of_the_component_and_the_released_
         memory.attach("theanine", link_to="similar")
         memory.consolidate()
         assert [one for one in links(memory) if one[2] == "m3"] == [("m1", "Changed", "m3"), ("m2", "Changed", "m3")]
+
+
+def test_a_memory_is_compared_with_the_three_most_like_it_in_view_of_both_sessions(
+    llm: RuleLLM,
+) -> None:
+    vectors: Vectors = {"m1": [1, 0.3], "m2": [1, 0.2], "m3": [1, 0.1], "m4": [1, 0.9], "new": [1, 0]}
+    llm.rule("relation", lambda asked: CHANGED if asked.data["B"] == "new" else NONE)
+    with Memory.open(embedder=Fixed(vectors), llm=llm, clock=ManualClock(START)) as memory:
+        say(memory, [["m1"], ["m2"], ["m3"], ["m4"], ["new", "aside"], ["end"]])
+        memory.attach("theanine", link_to="similar")
+        memory.consolidate()
+        asked = [one.data for one in llm.requests if one.shows("A") and one.data["B"] == "new"]
+        assert sorted(one for one, _, other in links(memory) if other == "new") == ["m1", "m2", "m3"]
+    assert sorted(one["A"] for one in asked) == ["m1", "m2", "m3"]
+    for one in asked:
+        assert [turn["text"] for turn in one["earlier"]] == [one["A"]]
+        assert [turn["text"] for turn in one["later"]] == ["new", "aside"]
+
+
+def test_numbers_are_those_of_the_paper() -> None:
+    params = create("theanine", {}).params
+    assert (params.similar, params.recalled, params.link_to) == (3, 3, "newest")
+
+
+def test_no_timeline_goes_through_the_session_that_is_still_open(llm: RuleLLM) -> None:
+    llm.rule("relation", lambda asked: when_both(asked, [("m1", "m3"), ("m3", "m5")]))
+    with with_model(llm, CHAIN, [["m1"], ["m3"], ["m5"]]) as memory:
+        said_at = START - timedelta(days=97)
+        assert ("m3", "Changed", "m5") in links(memory)
+        memory.system("theanine").search("q", asked_at=said_at + timedelta(minutes=5))
+        told = [[step["text"] for step in one.data["timeline"]] for one in llm.requests if one.shows("timeline")]
+    assert told == [["m1", "m3"]]
+
+
+def test_of_a_long_timeline_a_model_is_shown_what_led_to_the_memory_and_how_it_ends(llm: RuleLLM) -> None:
+    names = [f"m{at}" for at in range(9)]
+    vectors: Vectors = {name: [1, 0.05 * at] for at, name in enumerate(names)} | {"q": [1, -0.2]}
+    llm.rule("relation", lambda asked: when_both(asked, list(pairwise(names))))
+    with Memory.open(embedder=Fixed(vectors), llm=llm, clock=ManualClock(START)) as memory:
+        say(memory, [*([name] for name in names), ["end"]])
+        memory.attach("theanine", most_steps=4, recalled=1)
+        memory.consolidate()
+        memory.system("theanine").search("q")
+        (told,) = [one.data["timeline"] for one in llm.requests if one.shows("timeline")]
+    assert [step["text"] for step in told] == ["m0", "m6", "m7", "m8"]
+    assert [step.get("relation") for step in told] == ["later", "Changed", "Changed", None]
+
+
+def test_what_only_a_corrected_message_said_is_linked_to_nothing_that_is_said_later(llm: RuleLLM) -> None:
+    vectors: Vectors = {"m1": [1, 0.1], "wrong": [1, 0], "right": [0, 1], "new": [1, 0.02]}
+    llm.rule("relation", CHANGED)
+    with Memory.open(embedder=Fixed(vectors), llm=llm, clock=ManualClock(START)) as memory:
+        memory.attach("theanine", link_to="similar", similar=1)
+        say(memory, [["m1"], ["wrong"]])
+        memory.update("s2-0", "right")
+        memory.add("new", session="s9", occurred_at=START + timedelta(days=1))
+        memory.add("end", session="s10", occurred_at=START + timedelta(days=2))
+        memory.consolidate()
+        assert [one for one, _, other in links(memory) if other == "new"] == ["m1"]
 
 
 _COLOURS = ["red", "blue", "green", "pink", "grey", "teal", "gold", "navy", "lime", "plum", "rose"]
@@ -342,3 +401,20 @@ def test_what_is_still_open_is_recalled_as_it_was_said_and_later_as_memories() -
 def test_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         create("theanine", wrong)
+
+
+def test_a_told_timeline_can_be_judged() -> None:
+    llm = RuleLLM("rules:told")
+    llm.rule(
+        "facts", lambda asked: {"facts": [{"text": one["text"], "turns": [one["turn"]]} for one in asked.data["turns"]]}
+    )
+    llm.rule("relation", {"explanation": "", "relation": "Changed"})
+    llm.rule("text", {"text": "First Porto, then Rome."})
+    with Memory.open(embedder="hashing", llm="none", background=False) as memory:
+        memory.attach("theanine", llm=llm)
+        for session, text in (("a", "I live in Porto."), ("b", "I live in Rome now."), ("c", "Bye.")):
+            memory.add(text, session=session)
+        memory.consolidate()
+        hit = memory.system("theanine").search("Where do I live?").hits[0]
+        assert hit.text == "First Porto, then Rome."
+        assert memory.feedback(hit.id, "helpful")

@@ -175,7 +175,10 @@ def consolidate(
     if as_json:
         render.as_json(
             {
-                name: {"observed": one.observed, "errors": [f"{path}: {why}" for path, why in one.errors.items()]}
+                name: {
+                    "observed": one.observed,
+                    "errors": [f"{path}: {why}" if path else why for path, why in one.errors.items()],
+                }
                 for name, one in found.items()
             }
         )

@@ -702,7 +702,7 @@ class Memory:
             reports[name] = {"observed": done.observed}
             if done.errors:
                 path, error = list(done.errors.items())[-1]
-                reports[name]["error"] = f"{path}: {error}"
+                reports[name]["error"] = f"{path}: {error}" if path else error
         return reports
 
     # -- the store ----------------------------------------------------------------------------------------

@@ -49,7 +49,8 @@ class Address:
     def shown(self) -> str:
         """The address without user name, password and query, which may be secret."""
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
     def hidden(self, text: str) -> str:
         """The text without what is secret, cut to what is worth showing."""

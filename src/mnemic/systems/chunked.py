@@ -98,7 +98,7 @@ def follow(
     closed, tail = cut(heard(view.since(int(state.get("done", 0)))), most_tokens)
     ended = state.setdefault("chunks", [])
     for unit, following in zip(closed, [*closed[1:], tail], strict=False):
-        known_at = following[0].recorded_at
+        known_at = max(one.recorded_at for one in (*unit, following[0]))  # an import need not come in order
         for chunk in _chunks_of(unit, system, most_tokens, known_at, is_open=False):
             list(make(chunk, draft))
         ended.append([unit[-1].seq, to_microseconds(known_at)])

@@ -141,38 +141,43 @@ class KeyValueBrain(MemorySystem):
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
         draft = view.draft()
         said = heard(episodes)
-        before = _before(said, draft.state.get("last"), view)
-        self._write(draft, said, before, view)
+        read = self._read(said, _before(said, draft.state.get("last"), view), view)
         asked: Episode | None = None
-        is_heard = {one.id for one in said}
         for episode in episodes:
             feedback = feedback_in(episode)
             if feedback is not None and feedback.verdict in TEACHING and self.params.learning_rate > 0.0:
                 self._learn(draft, feedback, asked or episode_at(draft.state.get("asked"), view), episode, view)
-            elif episode.id in is_heard and episode.role == "user":
-                asked = episode
+            elif episode.id in read:  # in the order of the log: what is taught moves the keys that there are
+                self._write(draft, episode, read[episode.id])
+                asked = episode if episode.role == "user" else asked
         if asked is not None:
             draft.state["asked"] = asked.seq
         if said:
             draft.state["last"] = said[-1].seq
         return draft.changes()
 
-    def _write(self, draft: Draft, said: Sequence[Episode], before: Sequence[Episode | None], view: View) -> None:
-        """A value for each episode, and the keys that find it."""
+    def _read(
+        self, said: Sequence[Episode], before: Sequence[Episode | None], view: View
+    ) -> dict[str, tuple[list[Key], Sequence[NDArray[np.float32]], str]]:
+        """Of each episode the keys that find it, their vectors, and which path made them."""
         prompts = [_prompt(one, other) for one, other in zip(said, before, strict=True)]
         answers = view.ask.many("keys", prompts, KeysAnswer)
-        written: list[tuple[Episode, list[Key], str]] = []
+        found: dict[str, tuple[list[Key], str]] = {}
         for one, other, answer in zip(said, before, answers, strict=True):
             keys = _given(answer, one, other) if answer is not None else []
-            path = "llm" if keys else "offline"
-            written.append((one, (keys or keys_of(one, other))[: self.params.most_keys], path))
-        vectors = iter(view.embed([key.text for _, keys, _ in written for key in keys]))
-        for episode, keys, path in written:
-            value = _value(episode, len(keys), path, view.scope)
-            draft.put(value, embed=False)
-            for number, key in enumerate(keys):
-                record = _key(value, number, key, path)
-                draft.put(record, vector=self._separated(draft, next(vectors), value.id))
+            found[one.id] = (keys or keys_of(one, other))[: self.params.most_keys], "llm" if keys else "offline"
+        vectors = iter(view.embed([key.text for keys, _ in found.values() for key in keys]))
+        return {id: (keys, [next(vectors) for _ in keys], path) for id, (keys, path) in found.items()}
+
+    def _write(
+        self, draft: Draft, episode: Episode, read: tuple[list[Key], Sequence[NDArray[np.float32]], str]
+    ) -> None:
+        """A value for an episode, and the keys that find it."""
+        keys, vectors, path = read
+        value = _value(episode, len(keys), path, episode.scope)
+        draft.put(value, embed=False)
+        for number, (key, vector) in enumerate(zip(keys, vectors, strict=True)):
+            draft.put(_key(value, number, key, path), vector=self._separated(draft, vector, value.id))
 
     def _separated(self, draft: Draft, vector: NDArray[np.float32], value: str) -> NDArray[np.float32]:
         if self.params.pattern_separation == 0.0:

@@ -281,7 +281,7 @@ class _Writer:
             kind=PAIR,
             text="\n".join(texts),
             sources=tuple(one.id for one in pair),
-            recorded_at=closing.recorded_at,
+            recorded_at=max(one.recorded_at for one in (*pair, closing)),  # an import need not come in order
             valid_from=pair[0].occurred_at,
             data={"number": number, "digest": digest, BY: path, LENGTHS: list(map(len, texts))},
         )

@@ -2,7 +2,8 @@
 
 The one idea: when a session ends, what it says of the speakers becomes memories. Each is compared with the memories of earlier
 sessions that are like it, and linked to the newest of each component reached, from the older to the newer one; none is ever
-removed or changed. The components are kept as a forest, so that joining two costs next to nothing however large they are.
+removed, nor what it says changed. The components are kept as a forest, so that joining two costs next to nothing however
+large they are.
 
 Card: theanine. Source: arXiv 2406.10996, THEANINE. Departs: see `systems.theanine`.
 """
@@ -167,7 +168,8 @@ class Sessions:
         tried: dict[tuple[str, str], Link | None] = {}  # by older and newer
         ways = []
         for record, vector in zip(made, vectors, strict=True):
-            near = [one for one, _ in self._draft.nearest(vector, self._params.similar, kinds=[MEMORY])]
+            found = self._draft.nearest(vector, self._params.similar, kinds=[MEMORY], standing_at=unit[0].seq - 1)
+            near = [one for one, _ in found]
             ways += [(record, one) for one in sorted(near, key=lambda one: (-one.data["session"], one.id))]
         firsts = [(self._target(one), record) for record, one in ways]
         self._try(firsts, tried, unit)

@@ -23,13 +23,12 @@ from mnemic.index import signs
 from mnemic.index.vectors import products
 from mnemic.model import Link, Record
 from mnemic.store.contract import Changes, Standing, Store
-from mnemic.systems.made_rows import NEVER as NEVER
 from mnemic.systems.made_rows import RecordRows, Rows, VectorRows, WordRows
 from mnemic.systems.made_rows import Vector as Vector
 
 Scored = tuple[Record, float]
 _EXACT = 2500  # records whose cosines are all computed; of more, those of the likeliest
-_LIKELY = 400
+_LIKELY, _SHARE = 400, 100  # as many, or one in so many
 _SPARE = 5000  # rows of records that are gone, beyond as many as are there, before the others are put together anew
 _BLOCK = 128
 
@@ -121,12 +120,14 @@ class Made:
         rows = self._rows.sight(kinds, as_of)
         hidden = self._rows.places(rows, but)
         others = np.arange(0 if beside is None else len(beside.records))
-        if len(rows) - len(hidden) + len(others) > _EXACT and k <= _LIKELY // 4:
+        n = len(rows) - len(hidden) + len(others)
+        if n > _EXACT and k <= _LIKELY // 4:
+            most = max(_LIKELY, n // _SHARE)
             code = signs.codes(vector[None])[0]
             far = signs.distances(self._codes_of(rows, kinds, as_of), code)
             far[hidden] = signs.BITS + 1
             both = far if beside is None else np.concatenate([far, signs.distances(beside.codes.T, code)])
-            cut = np.partition(both, _LIKELY - 1)[_LIKELY - 1]
+            cut = np.partition(both, most - 1)[most - 1]
             likely = rows[both[: len(rows)] <= cut], others[both[len(rows) :] <= cut]
             found = self._scored(vector, k, likely, beside, where)
             if where is None or len(found) >= _LIKELY // 2:
@@ -276,9 +277,12 @@ class MadeLibrary:
         key, version = (system, scope), self._store.records.version(system, scope)
         with self._lock:
             made = self._kept.get(key)
+            if made is not None:
+                self._kept.move_to_end(key)
         if made is None or made.version != version or made.dim != dim():
             made = Made.of(self._store.records.standing(system, scope), dim())
-        self._keep(key, made)
+            if self._store.records.version(system, scope) == made.version:  # else something newer may be kept by now
+                self._keep(key, made)
         return made
 
     def applied(self, system: str, scope: str, before: Made, changes: Changes, version: int) -> None:
@@ -332,8 +336,3 @@ def _best_first(rows: Rows, cosines: Vector, ids: Sequence[str]) -> NDArray[np.i
         tied = order[starts[run] : starts[run + 1]]
         tied[:] = sorted(tied.tolist(), key=lambda at: ids[int(rows[at])])
     return order
-
-
-def by_id(records: Iterable[Record]) -> dict[str, Record]:
-    """Records by their ids."""
-    return {one.id: one for one in records}

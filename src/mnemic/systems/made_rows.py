@@ -164,6 +164,7 @@ class WordRows:
         words.index = self.index.clone()
         if new:
             words.index.extend([" ".join(terms(one.text)) for one in new])
+            words.index.settle()  # here, where nobody reads it yet: threads that did it as they read would disturb each other
         return words
 
 

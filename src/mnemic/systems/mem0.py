@@ -203,6 +203,10 @@ class FactStore:
             self.take(facts, unit, self._view.ask, ledger)
         return True
 
+    def settled_by_rule(self) -> None:
+        """Add what was said again, in a unit that no model read."""
+        self._repeats.settle()
+
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
         """Add what was said again; renew the rolling summary, once enough was said since the last one."""
         self._repeats.settle()

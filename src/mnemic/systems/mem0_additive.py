@@ -293,6 +293,10 @@ class Additions:
                     self._relate(record, stored[int(at)], ledger)
         return True
 
+    def settled_by_rule(self) -> None:
+        """Add what was said again, in a unit that no model read."""
+        self._repeats.settle()
+
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
         """Add what was said again."""
         self._repeats.settle()

@@ -251,6 +251,11 @@ class Graph:
         self._facts.outdated.clear()
         return True
 
+    def settled_by_rule(self) -> None:
+        """As for the facts."""
+        self._facts.settled_by_rule()
+        self._repeats.settle()
+
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
         """As for the facts."""
         self._facts.settled(unit, before)

@@ -213,6 +213,9 @@ class Policy:
             applied([call], shelf, unit[-1].occurred_at)
         return True
 
+    def settled_by_rule(self) -> None:
+        """Nothing waits for it."""
+
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
         """Bring the memory in order, once enough chunks were written since the last time."""
         state, every = self._draft.state, self._params.rethink_every

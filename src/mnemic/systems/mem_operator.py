@@ -30,9 +30,9 @@ from mnemic.systems.mem_reader import (
     says_less,
 )
 from mnemic.systems.mem_scheduler import schedule
-from mnemic.systems.mem_shelf import ID, MEMORY, MERGED_TO, Params, Shelf, header_data, link
+from mnemic.systems.mem_shelf import ID, MEMORY, Params, Shelf, header_data, link
 from mnemic.systems.mem_structure import structure
-from mnemic.systems.memcube import governance, governance_in
+from mnemic.systems.memcube import MERGED_TO, governance, governance_in
 from mnemic.systems.open_units import Ledger
 from mnemic.systems.uses import uses_of
 from mnemic.systems.view import NoModel, View
@@ -95,6 +95,9 @@ class Operator:
             self._write(item, ledger, by_model=True)
         return True
 
+    def settled_by_rule(self) -> None:
+        """Nothing waits for it."""
+
     def settled(self, unit: Sequence[Episode], before: Sequence[Episode]) -> None:
         """A window was read for good: time for the scheduler and the structure."""
         self._keep_house(unit)
@@ -121,7 +124,7 @@ class Operator:
         if self._draft.get(record.id) is not None:
             return
         is_correction = any(one.supersedes for one in item.episodes)
-        near = self._near(record, self._vector(item.text))
+        near = self._near(record, self._vector(item.text), item.episodes[0].seq - 1)
         if by_model:
             self._put(record, ledger)
             self._reorganise(record, near, ledger)
@@ -140,15 +143,19 @@ class Operator:
                 self._archive(old, record, known_at, ledger)
         self._trim(item.memory_type, known_at, ledger)
 
-    def _near(self, record: Record, vector: Vector) -> list[tuple[Record, float]]:
-        """What a new memory is compared with: the nearest, and those of the same slot; frozen ones are left in peace."""
+    def _near(self, record: Record, vector: Vector, at_seq: int) -> list[tuple[Record, float]]:
+        """What a new memory is compared with: the nearest, and those of the same slot; frozen ones are left in peace.
+
+        at_seq: the position of the log before it; what only corrected messages had said by then does not count as stored.
+        """
+        least = self._params.threshold
         found = self._draft.nearest(
-            vector, self._params.similar, kinds=[MEMORY], but=(record.id,), floor=self._params.threshold
+            vector, self._params.similar, kinds=[MEMORY], but=(record.id,), floor=least, standing_at=at_seq
         )
-        ids = {one.id for one, _ in found}
-        for one in self._at_hand().of_slots(record.data["slots"]):
-            if one.id not in ids and one.id != record.id:
-                found.append((one, 0.0))
+        ids = {record.id, *(one.id for one, _ in found)}
+        slots = [one for one in self._at_hand().of_slots(record.data["slots"]) if one.id not in ids]
+        standing = self._draft.standing(slots, at_seq)
+        found += [(one, 0.0) for one, is_standing in zip(slots, standing, strict=True) if is_standing]
         mine = record.data.get("governance"), record.data.get("session")
         return [
             (one, cosine)

@@ -54,7 +54,9 @@ def schedule(
     if not missing:
         return
     k = max(1, params.retrieved // len(missing))
-    found = [one for text in missing for one in draft.nearest(vector_of(text), k, kinds=[MEMORY])]
+    found = [
+        one for text in missing for one in draft.nearest(vector_of(text), k, kinds=[MEMORY], standing_at=asked[-1].seq)
+    ]
     candidates = {one.id: one for one in [*(one for one, _ in found), *held]}
     order = list(dict.fromkeys(one.id for one, _ in sorted(found, key=lambda one: (-one[1], one[0].id))))
     listed = list(candidates.values())

@@ -22,7 +22,7 @@ from mnemic.systems.memcube import Governance
 
 ID = "memos"
 MEMORY, TOPIC, WORKING = "memory", "topic", "working_set"
-PARENT, MERGED_TO = "PARENT", "MERGED_TO"
+PARENT = "PARENT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,12 @@ class Shelf:
     def of_type(self, memory_type: str) -> list[Record]:
         """Those of a type, oldest first."""
         found = [one for one in self.memories.values() if one.data["memory_type"] == memory_type]
-        return sorted(found, key=lambda one: (one.recorded_at, one.id))
+        return sorted(found, key=age)
+
+
+def age(record: Record) -> tuple[datetime, datetime, str]:
+    """What memories are ordered by, oldest first: of those that became known together, the one that was said first."""
+    return (record.recorded_at, record.valid_from or record.recorded_at, record.id)
 
 
 def header_data(

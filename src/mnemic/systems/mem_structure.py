@@ -23,7 +23,7 @@ from mnemic.systems.draft import Draft
 from mnemic.systems.made import Vector
 from mnemic.systems.mem_reader import LONG_TERM
 from mnemic.systems.mem_shelf import ID, PARENT, TOPIC, Params, Shelf, header_data, link
-from mnemic.systems.memcube import Governance
+from mnemic.systems.memcube import Governance, is_bound
 from mnemic.systems.view import NoModel, View
 
 STRUCTURE = """
@@ -38,6 +38,9 @@ def structure(last: Episode, params: Params, view: View, draft: Draft, shelf: Sh
     for topic in draft.records([TOPIC]):
         draft.retire(topic.id, last.recorded_at)
     active = sorted(shelf.memories.values(), key=lambda one: (one.recorded_at, one.id))
+    active = [one for one in active if not is_bound(one)]  # what a parent tells is there for everybody, and stays
+    if not active:
+        return
     vectors = np.stack([_vector_of(draft, one) for one in active])
     clusters = [[active[row] for row in rows] for rows in split(vectors, params.cluster)]
     clusters = [one for one in clusters if len(one) >= params.smallest]

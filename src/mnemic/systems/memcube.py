@@ -28,6 +28,7 @@ from mnemic.model import Link, Record
 from mnemic.systems.made import Scored, Vector, holds, rounded
 
 FORMAT = "mnemic-memcube-1"
+MERGED_TO = "MERGED_TO"  # the kind of a link from what was archived to what took its place
 Visibility = Literal["private", "session", "public"]
 Embed = Callable[[Sequence[str]], Vector]
 
@@ -95,6 +96,12 @@ def is_expired(record: Record, at: datetime) -> bool:
     """Whether its time to live is over."""
     end = governance(record).expires_at
     return end is not None and end <= at
+
+
+def is_bound(record: Record) -> bool:
+    """Whether it is not for everybody who may read the rest, or not for good: of one session, or with a time to live."""
+    found = governance(record)
+    return found.visibility == "session" or found.expires_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,24 +196,21 @@ class MemCube:
         found = list(zip(seen, cosines, strict=True))
         return sorted(found, key=lambda one: (-one[1], one[0].id))[:k]
 
-    def versions(self, id: str) -> list[Record]:
-        """The memory and what it was merged from, newest first."""
-        found: dict[str, Record] = {}
-        waiting = [id]
-        while waiting:
-            one = self.records.get(waiting.pop(0))
-            if one is not None and one.id not in found:
-                found[one.id] = one
-                waiting += one.data.get("previous", ())
-        return list(found.values())
+    def versions(self, id: str, who: str, at: datetime, *, session: str | None = None) -> list[Record]:
+        """The memory and what it took the place of, newest first, as far as `who` may see it. Raises Forbidden as `read` does."""
+        self._expire(who, at)
+        chain = [self.records[one] for one in self._chain(id) if not is_expired(self.records[one], at)]
+        return self._of_those(chain, who, "versions", at, session)
 
     # -- writing ------------------------------------------------------------------------------------------
 
     def put(self, record: Record, vector: Vector, who: str, at: datetime) -> None:
         """Add a record, or the next state of one. Raises Forbidden for all but the owner, and for what is frozen."""
         self._own(who, "put", at, (record.id,))
-        if (old := self.records.get(record.id)) is not None:
-            self._thawed(old, who, "put", at)
+        frozen = [one for one in self.records.values() if governance(one).is_frozen]
+        for one in frozen if record.id in self.records else ():
+            if record.id in self._chain(one.id):  # its history is as little changed as it is itself
+                self._thawed(one, who, "put", at)
         self.records[record.id], self.vectors[record.id] = record, rounded(vector)
         self._note(at, who, "put", "done", (record.id,))
 
@@ -223,7 +227,7 @@ class MemCube:
         self._own(who, "roll back", at, (id, to))
         now, then = self._one(id), self._one(to)
         self._thawed(now, who, "roll back", at)
-        if then.id not in [one.id for one in self.versions(id)] or then.id == id or now.retired_at is not None:
+        if then.id not in self._chain(id) or then.id == id or now.retired_at is not None:
             raise ParameterError(f"{to!r} is no earlier version of the current memory {id!r}: `versions` lists them.")
         again = replace(
             then,
@@ -289,11 +293,32 @@ class MemCube:
         self, who: str, operation: str, at: datetime, as_of: datetime | None, session: str | None
     ) -> list[Record]:
         standing = [one for one in self.records.values() if holds(one, as_of) and not is_expired(one, at)]
-        seen = [one for one in standing if self._may_see(who, one, session)]
-        if standing and not seen and who not in (self.owner, *self.readers):
+        seen = self._of_those(standing, who, operation, at, session)
+        return sorted(seen, key=lambda one: (one.recorded_at, one.id))
+
+    def _of_those(
+        self, records: Sequence[Record], who: str, operation: str, at: datetime, session: str | None
+    ) -> list[Record]:
+        seen = [one for one in records if self._may_see(who, one, session)]
+        if records and not seen and who not in (self.owner, *self.readers):
             self._deny(who, operation, at)
         self._note(at, who, operation, "done", tuple(one.id for one in seen))
-        return sorted(seen, key=lambda one: (one.recorded_at, one.id))
+        return seen
+
+    def _chain(self, id: str) -> list[str]:
+        """Ids of a memory and of what it took the place of, by what it names and by the links that lead to it."""
+        into: dict[str, list[str]] = {}
+        for link in self.links.values():
+            if link.kind == MERGED_TO:
+                into.setdefault(link.to_id, []).append(link.from_id)
+        found: dict[str, None] = {}
+        waiting = [id]
+        while waiting:
+            one = self.records.get(waiting.pop(0))
+            if one is not None and one.id not in found:
+                found[one.id] = None
+                waiting += [*one.data.get("previous", ()), *into.get(one.id, ())]
+        return list(found)
 
     def _may_see(self, who: str, record: Record, session: str | None) -> bool:
         visibility = governance(record).visibility

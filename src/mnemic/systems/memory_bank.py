@@ -25,6 +25,7 @@ from mnemic.systems.contract import BY, Card, MemorySystem, record_id
 from mnemic.systems.draft import Draft
 from mnemic.systems.feedback import heard
 from mnemic.systems.made import holds
+from mnemic.systems.parts import LENGTHS, without_corrected
 from mnemic.systems.portraits import day_portrait, global_portrait
 from mnemic.systems.units import closed_units, drop_provisional, open_unit, said_rows, uncorrected
 from mnemic.systems.uses import best_first, note_use, uses_of
@@ -177,7 +178,7 @@ class MemoryBank(MemorySystem):
             )
 
         hits = view.record_hits(((record, score) for record, score in found if is_shown(record)), cue, why)
-        return best_first([*hits, *self._unanswered(cue, view)], cue)
+        return without_corrected(best_first([*hits, *self._unanswered(cue, view)], cue), cue, view)
 
     def strength(self, turn: Record, view: View, cue: Cue) -> Strength:
         """How strong a turn is when the cue is asked, and when it was last recalled or said."""
@@ -203,7 +204,8 @@ class MemoryBank(MemorySystem):
         said = heard(view.since(waiting - 1)) if waiting else heard(episodes)
         closed, rest = turns_in(said)
         for turn, closer in closed:
-            draft.put(_turn(turn, closer.recorded_at), embed=f"Conversation on {_date(turn[0])}: {_text(turn)}")
+            known_at = max(one.recorded_at for one in (*turn, closer))  # an import need not come in order
+            draft.put(_turn(turn, known_at), embed=f"Conversation on {_date(turn[0])}: {_text(turn)}")
         if rest is not None:
             draft.state["waiting"] = rest.seq
 
@@ -342,7 +344,7 @@ def _all_turns(unit: Sequence[Episode]) -> list[list[Episode]]:
 
 def _turn(turn: Sequence[Episode], at: datetime) -> Record:
     said = Summary(_text(turn), tuple(one.id for one in turn))
-    data = {BY: "offline", "date": _date(turn[0])}
+    data = {BY: "offline", "date": _date(turn[0]), LENGTHS: [len(_text([one])) for one in turn]}
     return _record(turn_id(turn[0]), turn[0].scope, TURN, said, at, turn[0].occurred_at, data)
 
 

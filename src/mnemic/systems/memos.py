@@ -25,10 +25,10 @@ from mnemic.store.contract import Changes
 from mnemic.systems.contract import Card, MemorySystem
 from mnemic.systems.made import Made
 from mnemic.systems.mem_operator import Operator
-from mnemic.systems.mem_shelf import ID, MEMORY, MERGED_TO, PARENT, TOPIC, WORKING, Params
-from mnemic.systems.memcube import governance, is_expired
+from mnemic.systems.mem_shelf import ID, MEMORY, PARENT, TOPIC, WORKING, Params, age
+from mnemic.systems.memcube import MERGED_TO, governance, is_expired
 from mnemic.systems.open_units import work
-from mnemic.systems.uses import as_they_stood, note_use
+from mnemic.systems.uses import note_use
 from mnemic.systems.view import View
 from mnemic.text.terms import terms
 
@@ -78,7 +78,10 @@ class MemOS(MemorySystem):
             "Recall ranks every visible memory: cosine, words, key and tags are signals, not paths with a cut.",
             "A parent (topic) is no hit, since it may tell what was superseded since; it shows the structure.",
             "The structure pass runs when the active memories have doubled, or halved, since the last one, not every 30 seconds.",
-            "The scheduler takes the questions of the log as queries; a recall writes nothing.",
+            "The scheduler takes the questions of the log as queries, and has no time trigger; a recall writes nothing.",
+            "A dialogue is read for its items alone, without a summary; what is told together is told by the parents.",
+            "What expires or is of one session has no parent, whose text would outlive it.",
+            "What only corrected messages said does not count as stored: it may be said again.",
             "Access is the scope's; the cube (`systems.memcube`) checks each reader, keeps an audit log and a watermark.",
         ),
     )  # fmt: skip
@@ -123,7 +126,8 @@ class MemOS(MemorySystem):
             why[one.id] = tuple(each for each in signals if each.value)
             ranked.append((one, sum(each.contribution for each in why[one.id])))
         ranked.sort(key=lambda one: (-one[1], one[0].id))
-        return as_they_stood(view.record_hits(ranked, cue, why=lambda one, _: why[one.id]), cue)
+        ranked = _once(ranked, cue, view)
+        return view.record_hits(ranked, cue, why=lambda one, _: why[one.id])
 
     def _goal(self, cue: Cue, view: View) -> Goal:
         told = [word.casefold() for word in keywords([cue.text], 8)]
@@ -171,8 +175,21 @@ def is_in_sight(record: Record, cue: Cue) -> bool:
 def working_set(made: Made, as_of: datetime | None = None, newest: int = 20) -> list[str]:
     """Ids of the memories at hand: those that the scheduler chose, most important first, then the newest."""
     chosen = [id for one in made.current([WORKING], as_of) for id, *_ in one.data["monitors"]]
-    memories = {one.id: None for one in made.current([MEMORY], as_of)}
+    memories = {one.id: None for one in sorted(made.current([MEMORY], as_of), key=age)}
     return list(dict.fromkeys([*(id for id in chosen if id in memories), *list(memories)[::-1][:newest]]))
+
+
+def _once(ranked: Sequence[tuple[Record, float]], cue: Cue, view: View) -> list[tuple[Record, float]]:
+    """Of memories of the same text the best that the cue may see."""
+    alike: dict[str, list[Record]] = {}
+    for one, _ in ranked:
+        alike.setdefault(one.text, []).append(one)
+    left_out: set[str] = set()
+    for same in alike.values():
+        if len(same) > 1:
+            seen = [one.id for one, is_seen in zip(same, view.sees(same, cue), strict=True) if is_seen]
+            left_out.update(seen[1:])
+    return [(one, score) for one, score in ranked if one.id not in left_out]
 
 
 def _keyed(records: Iterable[Record], goal: Goal) -> dict[str, float]:

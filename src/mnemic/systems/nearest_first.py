@@ -1,7 +1,8 @@
 """The nearest records first, and hits among them, without scoring all there are for a few of them.
 
 The one idea: where no record can score more than its cosine, the ones nearest to the cue are scored first, and once the last
-of the hits scores more than the cosine of the next record, no other can be among them. So the hits are those of scoring all.
+of the hits scores more than the cosine of the next record, no other can be among them. So the hits are those of scoring all;
+but for `nearest_hits`, which in a large scope takes the nearest as `Made.nearest` finds them: nearly always the same.
 """
 
 from __future__ import annotations

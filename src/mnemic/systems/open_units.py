@@ -123,6 +123,10 @@ class Worker(Protocol):
         """A whole unit was worked in as the model reads it, for good."""
         ...
 
+    def settled_by_rule(self) -> None:
+        """The messages of a whole unit were worked in by rule, for good."""
+        ...
+
     def foresee(self, episodes: Sequence[Episode], before: Sequence[Episode]) -> None:
         """These will be worked in one by one, by rule: time to embed them together."""
         ...
@@ -163,6 +167,7 @@ def work(view: View, draft: Draft, worker: Worker, *, context: int = CONTEXT, cl
             worker.settled(unit, before)
         else:
             rule(unit)
+            worker.settled_by_rule()
         ledger.settle()
         done = unit[-1].seq
         before = [*before, *unit][-context:] if context else []

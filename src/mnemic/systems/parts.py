@@ -14,6 +14,7 @@ from mnemic.systems.view import View
 
 LENGTHS = "lengths"  # in the data of a record whose text is one message for each source: their lengths
 LINES = "lines"  # in the data of a record of lines: the sources of each
+DIGEST = "digest"  # in the data of a record: what was made of all its parts together
 
 
 def parts_of(record: Record) -> list[tuple[str, Sequence[str]]]:
@@ -54,6 +55,6 @@ def without_corrected(hits: Sequence[Hit], cue: Cue, view: View) -> list[Hit]:
         elif stands:
             ids = {id for _, sources in stands for id in sources}
             text, sources = "\n".join(text for text, _ in stands), tuple(id for id in hit.sources if id in ids)
-            data = {name: value for name, value in hit.record.data.items() if name not in (LENGTHS, LINES)}
+            data = {name: value for name, value in hit.record.data.items() if name not in (LENGTHS, LINES, DIGEST)}
             found.append(replace(hit, record=replace(hit.record, text=text, sources=sources, data=data)))
     return found

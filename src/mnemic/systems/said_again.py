@@ -1,7 +1,7 @@
 """What is stored and said again, in the same words: whoever says it stands behind it too.
 
 The one idea: a repeat makes no new record, but its message becomes one more source of the one there is. So a fact that several
-said stays known while one of them is not corrected, and is found among the memories of each session that has it.
+said stays known while one of them is not corrected, and is found in each of the first sessions that say it.
 
 For a system that works in units (`open_units`): a source is added for good, so only once nothing can be taken back any more.
 """
@@ -32,9 +32,8 @@ class Repeats:
 
     def after_rule(self) -> None:
         """A message was worked in by rule: for good, unless a model is to read its unit."""
-        if self._has_model:
-            self._waiting.clear()
-        self.settle()
+        if not self._has_model:
+            self.settle()
 
     def settle(self) -> None:
         """What was noted stays."""

@@ -61,6 +61,7 @@ class Theanine(MemorySystem):
             "A recall gives hits: each told timeline is one, other near memories follow. Without a model every memory is a hit, "
             "its neighbours on the timeline a little below it, and what it has changed into above it.",
             "Without a model relations are told by claims and cue words; a Reason, which words do not tell, is never found.",
+            "What only corrected messages said by then is linked to nothing that is said later.",
             "Offline, what a session itself takes back is left to the log: only what stands at its end becomes a memory.",
             "What is still open is recalled as it was said; once it is silent and was consolidated, as memories for now.",
             "The reply is the caller's: it is one more call to a model, and none of the memory's.",

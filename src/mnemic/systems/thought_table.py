@@ -127,9 +127,4 @@ def number_of(record: Record) -> int:
 
 def head_of(record: Record) -> str:
     """What a thought is about, as it is compared."""
-    return _compared(record.data["head"])
-
-
-@lru_cache(maxsize=4096)
-def _compared(head: str) -> str:
-    return " ".join(head.casefold().split())
+    return " ".join(record.data["head"].casefold().split())

@@ -24,7 +24,7 @@ from mnemic.ops.extract import facts_in
 from mnemic.ops.timeline import Dated, Relation, Timeline, chosen
 from mnemic.ops.told_change import tells_change
 from mnemic.systems.chunked import Standing
-from mnemic.systems.contract import BY, record_id
+from mnemic.systems.contract import BY
 from mnemic.systems.linked_memories import ID, SESSIONS, Params
 from mnemic.systems.view import View
 
@@ -192,7 +192,7 @@ def told(lines: Mapping[str, Timeline], scores: Mapping[str, float], sight: Sigh
     hits = []
     for (id, line), answer in zip(shown.items(), answers, strict=True):
         text = " ".join(answer.text.split()) if answer is not None else ""
-        record = _as_record(line, text, sight)
+        record = _as_record(id, line, text, sight)
         hits.append(Hit(score=scores[id], record=record, reasons=(Reason("meaning", scores[id], 1.0),)))
     return hits
 
@@ -206,11 +206,12 @@ def _refining(line: Timeline, sight: Sight) -> Prompt:
     return Prompt(REFINE, {"cue": Shown(sight.cue.text), "timeline": Shown(steps, _sources(line, sight))})
 
 
-def _as_record(line: Timeline, text: str, sight: Sight) -> Record:
-    """A timeline as it was told, or as it stands where nothing was told; a record of this recall alone."""
+def _as_record(id: str, line: Timeline, text: str, sight: Sight) -> Record:
+    """A timeline as it was told, or as it stands where nothing was told; it goes by the id of the memory it was told for, so
+    that feedback names what is there."""
     steps = [sight.record(id) for id in line.steps]
     return Record(
-        id=record_id(ID, TIMELINE, *line.steps),
+        id=id,
         system=ID,
         scope=sight.view.scope,
         kind=TIMELINE,

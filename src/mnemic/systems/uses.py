@@ -8,7 +8,7 @@ feedback is forgotten.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from mnemic.model import Cue, Episode, Hit, Link
@@ -71,16 +71,6 @@ def uses_of(made: Made | Draft, ids: Iterable[str], cue: Cue | None = None) -> l
 def is_known(use: Use, cue: Cue) -> bool:
     """Whether the use counts for a cue."""
     return use.at <= cue.asked_at and (cue.as_of is None or use.recorded_at <= cue.as_of)
-
-
-def as_they_stood(hits: Iterable[Hit], cue: Cue) -> list[Hit]:
-    """The hits of a cue as of an earlier time without what only came later: that a record was superseded since."""
-    return [
-        replace(hit, record=replace(hit.record, retired_at=None, valid_to=None))
-        if cue.as_of is not None and hit.record is not None and hit.record.retired_at is not None
-        else hit
-        for hit in hits
-    ]
 
 
 def best_first(hits: Iterable[Hit], cue: Cue, but: Collection[str] = ()) -> list[Hit]:
