@@ -52,7 +52,7 @@ PLACES = ["acme/alice", "acme/bob", "acme", "acme/alice/tutor", "acmes", "other"
 
 @every_system
 @given(past=pasts(), others=pasts(0, 8), where=st.lists(st.sampled_from(PLACES[1:]), min_size=8), query=queries)
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(4))
 def test_what_a_scope_answers_does_not_depend_on_other_scopes(
     system: str, past: list[Said], others: list[Said], where: list[str], query: str
 ) -> None:
@@ -85,7 +85,7 @@ def test_nothing_of_another_scope_is_recalled(system: str) -> None:
 
 @every_system
 @given(past=pasts(2), query=queries, data=st.data())
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(4))
 def test_what_was_forgotten_is_never_recalled_and_the_rest_as_if_it_had_never_been(
     system: str, past: list[Said], query: str, data: st.DataObject
 ) -> None:
@@ -133,7 +133,7 @@ def test_two_processes_with_other_hash_seeds_give_the_same_records_and_ranking()
 
 @every_system
 @given(past=pasts(), query=queries)
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(4))
 def test_the_same_log_and_cue_give_the_same_hits(system: str, past: list[Said], query: str) -> None:
     with empty() as one, empty() as other:
         say(one, past)
@@ -162,7 +162,7 @@ def test_the_cosine_of_an_episode_does_not_depend_on_how_many_follow() -> None:
     query=queries,
     has_echo=st.booleans(),
 )
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(4))
 def test_a_recall_as_of_an_earlier_time_is_the_recall_that_was_made_then(
     system: str,
     past: list[Said],
@@ -195,7 +195,7 @@ def test_a_recall_as_of_an_earlier_time_is_the_recall_that_was_made_then(
 
 @every_system
 @given(past=pasts(max_size=20), query=queries, limit=st.integers(1, 25), threshold=st.floats(0, 1))
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(4))
 def test_scores_lie_in_0_to_1_best_first_within_limit_and_threshold(
     system: str, past: list[Said], query: str, limit: int, threshold: float
 ) -> None:
@@ -221,7 +221,7 @@ def test_the_very_words_of_an_episode_do_not_score_more_than_1(system: str) -> N
 
 @every_system
 @given(past=pasts(max_size=20), query=queries)
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(4))
 def test_the_reasons_of_a_hit_add_up_to_its_score(system: str, past: list[Said], query: str) -> None:
     with empty() as memory:
         say(memory, past)

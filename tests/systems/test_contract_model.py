@@ -49,7 +49,7 @@ def _nothing_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asking_systems
 @given(past=pasts(), splits=st.sets(st.integers(1, 11)), batch=st.integers(1, 5))
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(4))
 def test_records_made_in_pieces_are_those_made_at_once(
     system: str, past: list[Said], splits: set[int], batch: int
 ) -> None:

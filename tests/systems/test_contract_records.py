@@ -160,7 +160,7 @@ def test_a_process_killed_while_it_observes_leaves_a_store_that_goes_on_where_it
 
 @keeping_systems
 @given(past=pasts(), splits=st.sets(st.integers(1, 11)), batch=st.integers(1, 5))
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(4))
 def test_records_made_in_pieces_are_those_made_at_once(
     system: str, past: list[Said], splits: set[int], batch: int
 ) -> None:
@@ -212,7 +212,7 @@ def test_a_system_dropped_and_attached_again_makes_the_same_records(system: str)
 
 @keeping_systems
 @given(past=pasts(2), gone=st.sets(st.integers(0, 11), min_size=1), caught_up=st.integers(0, 12))
-@settings(max_examples=examples(6))
+@settings(max_examples=examples(4))
 def test_after_forgetting_the_records_are_those_of_a_log_in_which_it_never_was(
     system: str, past: list[Said], gone: set[int], caught_up: int
 ) -> None:

@@ -338,7 +338,7 @@ def test_without_a_model_a_newer_home_ends_the_older_one_in_the_sleep(memory: Me
 
 @pytest.mark.parametrize("with_model", [False, True], ids=["offline", "model"])
 @given(past=pasts(2, 14), splits=st.sets(st.integers(1, 13)), batch=st.integers(1, 5))
-@settings(max_examples=examples(8))
+@settings(max_examples=examples(5))
 def test_records_made_in_pieces_are_those_made_at_once(
     with_model: bool, past: list[Said], splits: set[int], batch: int
 ) -> None:
@@ -356,7 +356,7 @@ def test_records_made_in_pieces_are_those_made_at_once(
 
 
 @given(past=pasts(2, 14), later=pasts(0, 8), query=queries)
-@settings(max_examples=examples(8))
+@settings(max_examples=examples(5))
 def test_a_recall_as_of_an_earlier_time_is_the_recall_that_was_made_then(
     past: list[Said], later: list[Said], query: str
 ) -> None:

@@ -191,7 +191,7 @@ def standing(steps: Sequence[Step]) -> list[Step]:
 
 @every_one
 @given(steps=tales())
-@settings(max_examples=examples(25))
+@settings(max_examples=examples(8))
 def test_what_a_standing_message_says_is_found_and_nothing_else(system: str, steps: list[Step]) -> None:
     said = {text for _, text, _ in standing(steps)}
     with empty() as memory:
@@ -207,7 +207,7 @@ def test_what_a_standing_message_says_is_found_and_nothing_else(system: str, ste
 
 @every_one
 @given(steps=tales(), splits=st.sets(st.integers(1, 9)), batch=st.integers(1, 4), with_model=st.booleans())
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(5))
 def test_a_log_with_corrections_gives_the_same_records_however_it_is_cut(
     system: str, steps: list[Step], splits: set[int], batch: int, with_model: bool
 ) -> None:
@@ -229,7 +229,7 @@ def test_a_log_with_corrections_gives_the_same_records_however_it_is_cut(
 
 @every_one
 @given(steps=tales(), gone=st.integers(0, 8))
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(5))
 def test_after_a_correction_is_forgotten_the_records_are_those_of_a_log_without_it(
     system: str, steps: list[Step], gone: int
 ) -> None:

@@ -18,6 +18,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
+from mnemic.index.vectors import products
 from mnemic.model import Link, Record
 from mnemic.store.contract import Changes
 from mnemic.store.rows import to_json
@@ -110,6 +113,16 @@ class Draft:
         if id in self._put or id in self._dropped:
             return self._own_vector(id)
         return self._made.vector(id)
+
+    def cosines(self, ids: Sequence[str], vector: Vector) -> Vector:
+        """[n] of records that have a vector."""
+        self._embed_waiting()
+        found = np.empty(len(ids), np.float32)
+        own = [at for at, id in enumerate(ids) if id in self._row_of]
+        others = [at for at, id in enumerate(ids) if id not in self._row_of]
+        found[own] = products(self._vectors.vectors[[self._row_of[ids[at]] for at in own]], vector)
+        found[others] = self._made.cosines([ids[at] for at in others], vector)
+        return found
 
     def nearest(
         self,

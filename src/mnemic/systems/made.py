@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,22 @@ class Beside(NamedTuple):
     codes: signs.Codes
 
 
+class Derived(Protocol):
+    """Something worked out from what a system has made, that can follow its changes. It never changes itself."""
+
+    @classmethod
+    def of(cls, made: Made) -> Self:
+        """Worked out from all there is."""
+        ...
+
+    def after(self, changes: Changes) -> Self:
+        """What it is once these changes are written."""
+        ...
+
+
+D = TypeVar("D", bound=Derived)
+
+
 class Made:
     """Records, vectors, links and notes of a system in a scope, at one version."""
 
@@ -55,6 +71,7 @@ class Made:
         self._words: WordRows | None = None  # of all records, from the first time that words are asked for
         self._is_followed = False
         self._codes: dict[frozenset[str] | None, signs.Codes] = {}
+        self._derived: dict[type[Derived], Derived] = {}
 
     @classmethod
     def of(cls, standing: Standing, dim: int) -> Made:
@@ -79,6 +96,7 @@ class Made:
                 others = new._links_at.get(end, ())
                 at = bisect_right(others, _age(link), key=_age)
                 new._links_at[end] = (*others[:at], link, *others[at:])
+        new._derived = {kind: one.after(changes) for kind, one in dict(self._derived).items()}
         return new
 
     # -- reading ------------------------------------------------------------------------------------------
@@ -96,9 +114,21 @@ class Made:
         row = self._rows.row_of.get(id)
         return None if row is None else self._vectors.vectors[row]
 
+    def cosines(self, ids: Sequence[str], vector: Vector) -> Vector:
+        """[n] of records that have a vector."""
+        return self._cosines(np.array([self._rows.row_of[id] for id in ids], np.int64), vector)
+
     def links_of(self, id: str) -> list[Link]:
         """The links that begin or end at a record or episode, oldest first."""
         return list(self._links_at.get(id, ()))
+
+    def derived(self, kind: type[D]) -> D:
+        """What a system works out from its records, such as a table of them: once, then carried on from state to state."""
+        found = self._derived.get(kind)
+        if found is None:
+            found = self._derived[kind] = kind.of(self)
+        assert isinstance(found, kind)
+        return found
 
     def nearest(
         self,

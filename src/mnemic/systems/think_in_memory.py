@@ -148,10 +148,10 @@ class ThinkInMemory(MemorySystem):
 
     def observe(self, episodes: Sequence[Episode], view: View) -> Changes:
         draft = view.draft()
-        _drop_provisional(draft)
+        dropped = _drop_provisional(draft)
         closed, tail = exchanges(heard(view.since(draft.state.get("done", 0))), max_turns=MOST_TURNS)
         if closed:
-            table, thinker = self._table(draft, view), _Thinker(view, self.params.recalled)
+            table, thinker = self._table(draft, view, dropped), _Thinker(view, self.params.recalled)
             thinker.foresee(closed)
             for unit, following in zip(closed, [*closed[1:], tail], strict=True):
                 closer = _closer(unit, following)
@@ -162,17 +162,17 @@ class ThinkInMemory(MemorySystem):
 
     def consolidate(self, view: View) -> Changes:
         draft = view.draft()
-        _drop_provisional(draft)
+        dropped = _drop_provisional(draft)
         _, tail = exchanges(heard(view.since(draft.state.get("done", 0))), max_turns=MOST_TURNS)
         if tail:
-            table, thinker = self._table(draft, view), _Thinker(view, self.params.recalled)
+            table, thinker = self._table(draft, view, dropped), _Thinker(view, self.params.recalled)
             thoughts, known_at = thinker.think(tail, table), tail[-1].recorded_at
             made = _insert(draft, table, thoughts, tail, known_at, thinker.vectors, is_provisional=True)
             draft.state["provisional"] = {"ids": [one.id for one in made], "seq": tail[-1].seq}
         return draft.changes()
 
-    def _table(self, draft: Draft, view: View) -> Table:
-        return Table(draft, view.made, hash_of(view.made.dim, self.params.buckets, self.params.seed))
+    def _table(self, draft: Draft, view: View, dropped: Sequence[str]) -> Table:
+        return Table(draft, view.made, hash_of(view.made.dim, self.params.buckets, self.params.seed), dropped)
 
     def recall(self, cue: Cue, view: View) -> list[Hit]:
         made, vector = view.made, view.query_vector(cue)
@@ -287,9 +287,11 @@ def _checked(given: ThoughtAnswer, unit: Sequence[Episode], earlier: Sequence[Re
     return Thought(text, head or unit[0].speaker, link, tail, tuple(dict.fromkeys(behind)), "llm")
 
 
-def _drop_provisional(draft: Draft) -> None:
-    for id in draft.state.pop("provisional", {"ids": []})["ids"]:
+def _drop_provisional(draft: Draft) -> list[str]:
+    ids: list[str] = draft.state.pop("provisional", {"ids": []})["ids"]
+    for id in ids:
         draft.drop(id)
+    return ids
 
 
 def _insert(
