@@ -290,3 +290,16 @@ def test_the_id_of_a_turn_follows_from_its_first_episode(memory: Memory) -> None
     (first, _) = memory.list()
     assert turn.id == turn_id(first)
     assert turn_id(first) != turn_id(Episode(text=first.text, id="v", scope="", occurred_at=START, recorded_at=START))
+
+
+def test_a_turn_shows_nothing_of_a_message_that_was_corrected() -> None:
+    with Memory.open(embedder="hashing", llm="none") as memory:
+        memory.attach("memorybank")
+        memory.add("My secret code is Zanzibar.", id="wrong")
+        memory.add([{"role": "assistant", "content": "The garden looks lovely in May."}])
+        memory.consolidate()
+        assert "Zanzibar" in repr(memory.system("memorybank").search("garden in May").hits)
+        memory.update("wrong", "My secret code is Lisbon.")
+        hits = memory.system("memorybank").search("garden in May").hits
+        assert any("garden" in hit.text for hit in hits)
+        assert "Zanzibar" not in repr(hits)

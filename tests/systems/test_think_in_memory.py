@@ -8,15 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mnemic import Memory, Record
 from mnemic.clock import ManualClock
 from mnemic.errors import ParameterError
 from mnemic.systems import think_in_memory
 from mnemic.systems.think_in_memory import Params, recall_loss
-from mnemic.systems.thought_table import compared, hash_of, in_bucket
+from mnemic.systems.thought_table import Thoughts, compared, hash_of, in_bucket
 from mnemic.testing import Asked, RuleLLM
+from systems.under_test import examples
 from systems.word_axes import WordAxes
+from systems.worlds import Said, empty, pasts, say
 
 Open = Callable[..., Memory]
 WORDS = "lisbon rome tea guitar chess"
@@ -192,3 +196,25 @@ def test_buckets_lose_some_of_the_nearest_and_looking_into_more_of_them_restores
 def test_parameters_out_of_their_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         Params(**wrong)
+
+
+@settings(max_examples=examples(6))
+@given(said=pasts(), closes=st.lists(st.booleans(), min_size=12, max_size=12))
+def test_the_table_that_follows_the_changes_is_the_one_read_off_the_records(
+    said: list[Said], closes: list[bool]
+) -> None:
+    def plain(table: Thoughts) -> list[Any]:
+        return [
+            {key: list(those.items()) for key, those in by.items() if those}
+            for by in (table.ever, table.members, table.about)
+        ]
+
+    with empty() as memory:
+        memory.attach(think_in_memory.ID)
+        for one, is_closed in zip(said, closes, strict=False):
+            say(memory, [one])
+            memory.system(think_in_memory.ID).search("tea")  # the state is read, and carried on
+            if is_closed:
+                memory.consolidate()
+        made = memory._shared.view_of("", think_in_memory.ID).made
+        assert plain(made.derived(Thoughts)) == plain(Thoughts.of(made))

@@ -8,6 +8,7 @@ but for `nearest_hits`, which in a large scope takes the nearest as `Made.neares
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
 from mnemic.model import Cue, Hit, Reason, Record
 from mnemic.systems.made import Scored, Vector
@@ -21,7 +22,7 @@ def hits_of_nearest(
     vector: Vector,
     cue: Cue,
     view: View,
-    kinds: Collection[str],
+    kinds: Collection[str] | None,
     hits_among: Callable[[Sequence[Scored]], list[Hit]],
     *,
     first: int = CANDIDATES,
@@ -61,18 +62,13 @@ def nearest_hits(
 ) -> list[Hit]:
     """The hits of the highest cosine with a vector, at least `least`, as many as the cue asks for.
 
-    All records are scored only where too few of the nearest may be hits, such as behind a filter. why: see `View.record_hits`.
+    why: see `View.record_hits`.
     """
-    made, floor = view.made, max(least, cue.threshold)
-    near = made.nearest(vector, _FEW, kinds=kinds, as_of=cue.as_of)
-    hits = view.record_hits((one for one in near if one[1] >= floor), cue, why)
-    if len(hits) < cue.limit and len(near) == _FEW and near[-1][1] > 0.0 and near[-1][1] >= floor:
-        every = made.scores(vector, kinds=kinds, as_of=cue.as_of)
-        hits = view.record_hits((one for one in every if one[1] >= floor), cue, why)
-    return hits
+    asked = replace(cue, threshold=max(least, cue.threshold))
+    return hits_of_nearest(vector, asked, view, kinds, lambda scored: view.record_hits(scored, asked, why), first=_FEW)
 
 
-def _growing(vector: Vector, cue: Cue, view: View, kinds: Collection[str], first: int) -> Iterator[list[Scored]]:
+def _growing(vector: Vector, cue: Cue, view: View, kinds: Collection[str] | None, first: int) -> Iterator[list[Scored]]:
     """The nearest records, every time more of them, until they are all."""
     k = max(first, 4 * cue.limit)
     while True:
